@@ -1,0 +1,152 @@
+"""All settings. Every variable read here is listed in docs/configuration.md (a test compares them)."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from sparkcontrol import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.text("SPARKCONTROL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
+DEBUG = env.boolean("SPARKCONTROL_DEBUG", False)
+SECRET_KEY = env.text("SPARKCONTROL_SECRET_KEY") or env.kept_secret(DATA_DIR / "secret-key")
+SPARKCONTROL_ENCRYPTION_KEY_FILE = Path(
+    env.text("SPARKCONTROL_ENCRYPTION_KEYS", str(DATA_DIR / "encryption-keys"))
+)
+
+BIND = env.text("BIND", "127.0.0.1")
+PORT = env.integer("PORT", 9999)
+_hostname = socket.gethostname()
+ALLOWED_HOSTS = env.words(
+    "SPARKCONTROL_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _hostname, f"{_hostname}.local", BIND]
+)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "cluster",
+    "swaps",
+    "services",
+    "sparkcontrol",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "sparkcontrol.middleware.SecurityHeaders",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "sparkcontrol.urls"
+ASGI_APPLICATION = "sparkcontrol.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "builtins": ["cluster.templatetags.show"],
+        },
+    }
+]
+
+# IMMEDIATE + WAL is the one SQLite setting that never answered "database is locked" with 8 writers (measured).
+_sqlite: dict[str, Any] = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": DATA_DIR / "spark-control.sqlite3",
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+    },
+}
+DATABASES = {"default": _sqlite}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+SESSION_COOKIE_NAME = "sparkcontrol_session"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_NAME = "sparkcontrol_csrf"
+CSRF_COOKIE_SAMESITE = SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.text("TZ", "UTC")
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "services.api.authentication.BearerKey",
+        "services.api.authentication.SignedInPerson",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["cluster.api.permissions.HasScope"],
+    "DEFAULT_PARSER_CLASSES": ["cluster.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "cluster.api.pagination.CursorPages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "cluster.api.problems.answer",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Spark Control",
+    "DESCRIPTION": "The GPU arbiter and control plane for NVIDIA DGX Sparks.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# A delivery is a doorbell: acknowledged early, never redelivered, the row decides (docs/architecture.md).
+CELERY_BROKER_URL = "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+    "data_folder_in": str(DATA_DIR / "broker"),
+    "data_folder_out": str(DATA_DIR / "broker"),
+    "control_folder": DATA_DIR / "broker-control",
+    "store_processed": False,
+    "polling_interval": 0.1,
+}
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"swaps.tasks.drive_swap": {"queue": "swaps"}, "cluster.tasks.*": {"queue": "probes"}}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+NUDGE_DIR = DATA_DIR / "nudge"  # one datagram socket per web process
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.text("SPARKCONTROL_LOG_LEVEL", "WARNING")},
+}
