@@ -1,7 +1,7 @@
-"""What the rest of the house knows about SSH: a transport runs commands, and every command has one of three outcomes."""
+"""What the rest of the house knows about SSH: a transport runs commands, each with one of three outcomes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -31,6 +31,7 @@ class CommandResult:
     lines: tuple[OutputLine, ...]
     seconds: float
     reason: str = ""  # for unknown: why, as one sentence
+    truncated: bool = False  # more came than is kept (4 MiB); the rest was read and dropped
 
     @property
     def ok(self) -> bool:
@@ -50,7 +51,10 @@ class CommandResult:
 
 
 class TransportError(Exception):
-    """The command did not start. `permanent` means trying again cannot help until a person acts."""
+    """The command did not start. `str()` is a sentence with a remedy, for people.
+
+    `permanent` means trying again cannot help until a person acts.
+    """
 
     permanent = False
     code = "ssh-error"
@@ -60,18 +64,33 @@ class Unreachable(TransportError):
     code = "ssh-unreachable"
 
 
+class Busy(TransportError):
+    """Our own limit of commands at once on one Spark stayed reached for the whole time limit."""
+
+    code = "ssh-busy"
+
+
 class AuthFailed(TransportError):
     permanent = True
     code = "ssh-auth"
 
 
-class HostKeyMismatch(TransportError):
+class HostKeyProblem(TransportError):
+    """`pinned` and `presented` are SHA-256 fingerprints as `ssh-keygen -lf` prints them; blank = there is none."""
+
     permanent = True
+
+    def __init__(self, message: str, *, pinned: str = "", presented: str = "") -> None:
+        super().__init__(message)
+        self.pinned = pinned
+        self.presented = presented
+
+
+class HostKeyMismatch(HostKeyProblem):
     code = "ssh-host-key"
 
 
-class HostKeyUnknown(TransportError):
-    permanent = True
+class HostKeyUnknown(HostKeyProblem):
     code = "ssh-host-key-unknown"
 
 
@@ -84,7 +103,12 @@ class Address:
     port: int
     user: str
     host_key: str
-    private_key: str  # OpenSSH PEM text
+    private_key: str = field(repr=False)  # OpenSSH PEM text
+
+    @property
+    def label(self) -> str:
+        """How sentences for people name this Spark: "spark-1 (192.168.1.5:22)"."""
+        return f"{self.name} ({self.host}:{self.port})"
 
 
 LineSink = Callable[[OutputLine], None]
@@ -94,11 +118,20 @@ class Transport(Protocol):
     """An open door to one Spark. Safe to use from several threads; opens its connection when first used."""
 
     def run(self, command: Command, *, timeout: float = 30.0, stdin: str | None = None) -> CommandResult:
-        """Run to the end. A non-zero exit is a result, not an exception. Raises TransportError when it never started."""
+        """Run to the end, at most `timeout` seconds. A non-zero exit is a result, not an exception.
+
+        `lines` are whole lines without their newline. Raises TransportError when the command never started,
+        UnsafeWord when it cannot be rendered. After an unknown outcome the command may still run on the Spark.
+        """
 
     def follow(
         self, command: Command, sink: LineSink, *, should_stop: Callable[[], bool], timeout: float
     ) -> CommandResult:
-        """Run and hand each output piece, as it arrives, to `sink`; ends with the command, `should_stop` or `timeout` (s)."""
+        """Run and hand each output piece to `sink` at once; ends with the command, `should_stop` or `timeout` (s).
+
+        Pieces are text as it came, not split into lines; the result holds none. `should_stop` is asked about ten
+        times a second, from the calling thread, which also calls `sink`. The command's stdin stays open and silent
+        until we let go or the link drops, so a remote script can end itself by reading it to the end.
+        """
 
     def close(self) -> None: ...
