@@ -10,12 +10,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("SPARKCONTROL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 DEBUG = env.boolean("SPARKCONTROL_DEBUG", False)
 SECRET_KEY = env.text("SPARKCONTROL_SECRET_KEY") or env.kept_secret(DATA_DIR / "secret-key")
-SPARKCONTROL_ENCRYPTION_KEY_FILE = Path(
-    env.text("SPARKCONTROL_ENCRYPTION_KEYS", str(DATA_DIR / "encryption-keys"))
-)
+SPARKCONTROL_ENCRYPTION_KEY_FILE = Path(env.text("SPARKCONTROL_ENCRYPTION_KEYS", str(DATA_DIR / "encryption-keys")))
 
 BIND = env.text("BIND", "127.0.0.1")
 PORT = env.integer("PORT", 9999)
+SPARKS = env.text("SPARKS", "simulated")  # or real: no simulator, no demo Sparks
 _hostname = socket.gethostname()
 ALLOWED_HOSTS = env.words(
     "SPARKCONTROL_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _hostname, f"{_hostname}.local", BIND]
@@ -125,9 +124,9 @@ SPECTACULAR_SETTINGS = {
 # A delivery is a doorbell: acknowledged early, never redelivered, the row decides (docs/architecture.md).
 CELERY_BROKER_URL = "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
-    "data_folder_in": str(DATA_DIR / "broker"),
+    "data_folder_in": str(env.private_folder(DATA_DIR / "broker")),
     "data_folder_out": str(DATA_DIR / "broker"),
-    "control_folder": DATA_DIR / "broker-control",
+    "control_folder": env.private_folder(DATA_DIR / "broker-control"),
     "store_processed": False,
     "polling_interval": 0.1,
 }

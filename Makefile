@@ -1,0 +1,40 @@
+# make run: everything, on http://127.0.0.1:9999 (PORT, BIND, SPARKS=real, SPARKCONTROL_DATA_DIR)
+# make test: every check and test. The rest is in docs/development.md.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PAIR := -n 2 --dist loadfile
+
+.PHONY: run install install-dev lint test bench lock clean
+
+run: install
+	@$(BIN)/python -m sparkcontrol.supervisor
+
+install:
+	@$(PYTHON) -m sparkcontrol.install requirements.txt $(VENV)
+
+install-dev:
+	@$(PYTHON) -m sparkcontrol.install requirements-dev.txt $(VENV)
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py check --fail-level WARNING
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+test: lint
+	$(BIN)/python -m pytest tests/unit tests/integration $(PAIR)
+	$(BIN)/python -m pytest tests/acceptance
+
+bench: install-dev
+	@$(BIN)/python -m bench
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes -p 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes -p 3.11 -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results bench.json

@@ -1,0 +1,13 @@
+"""The Celery application. Light to import: Django is set up by Celery when a worker starts."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sparkcontrol.settings")
+
+app = Celery("sparkcontrol")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["cluster", "swaps"])
+# By name, because the ticker needs Django's models, which are not loaded yet.
+app.steps["worker"].add("sparkcontrol.ticker:Ticker")
