@@ -54,7 +54,7 @@ def test_a_changed_host_key_is_a_mismatch_with_both_fingerprints(sshd: Sshd, new
         transport.run(Command.of("true"))
     assert (caught.value.pinned, caught.value.presented) == (before, fingerprint(sshd.host_key))
     assert before in str(caught.value) and caught.value.permanent
-    assert sshd.log.count("Accepted") == 1
+    assert sshd.log.count("Accepted publickey") == 1
 
 
 def test_a_refused_key_is_told_with_its_remedy(sshd: Sshd) -> None:
