@@ -6,6 +6,7 @@ Always `fullmatch`: `match("...$")` lets a trailing newline through.
 import ipaddress
 import re
 
+DEFAULT_LAUNCHER_DIR = "~/spark-vllm-docker"
 MAX_WORD_BYTES = 4096  # the same bound as cluster.ssh.command
 
 # Survives an unquoted expansion in bash, also after a trip through ssh and a second shell: no blank, no quote, no
@@ -27,7 +28,7 @@ _ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 _UNIX_USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 _LAUNCHER_DIR = re.compile(r"(?:~|/[A-Za-z0-9_.@%+=,-]+)(?:/[A-Za-z0-9_.@%+=,-]+)*")
 _KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
-_SLOT = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?")
+_SLOT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _MOD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 
 MESSAGES = {
@@ -41,7 +42,7 @@ MESSAGES = {
     "unix_user": "must be a Linux user name of small letters, digits, - and _",
     "launcher_dir": "must be an absolute path, or one that begins with ~/, with no . or .. part and no spaces",
     "key": "must be 1 to 100 letters, digits, . _ -, beginning and ending with a letter or digit",
-    "slot": "must be 1 to 32 small letters, digits, - and _",
+    "slot": "must be 1 to 40 small letters, digits and dashes, beginning and ending with a letter or digit",
     "mod": "must be a path inside the launcher directory, such as mods/fix-qwen3-coder-next",
 }
 
@@ -52,7 +53,7 @@ def message_of(rule: str) -> str:
 
 
 def has_control_character(text: str) -> bool:
-    """C0, DEL, C1, the two Unicode line separators, or a lone surrogate: nothing a shell word or a log line may hold."""
+    """C0, DEL, C1, the two Unicode line separators, or a lone surrogate: nothing a word or a log line may hold."""
     return any(
         (code := ord(c)) < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029) or 0xD800 <= code < 0xE000
         for c in text
@@ -78,8 +79,13 @@ def is_absolute_path(text: str) -> bool:
 
 
 def is_launcher_dir(text: str) -> bool:
-    """Absolute, or `~/...`; a bare `~` would put the launcher in the home directory itself, which is allowed."""
+    """Absolute, or in the login user's home as `~/...`."""
     return len(text) <= 1024 and _LAUNCHER_DIR.fullmatch(text) is not None and not _has_dots(text)
+
+
+def launcher_path(directory: str) -> str:
+    """Where launch-cluster.sh stands; a blank directory means ~/spark-vllm-docker."""
+    return f"{(directory or DEFAULT_LAUNCHER_DIR).rstrip('/')}/launch-cluster.sh"
 
 
 def is_image_reference(text: str) -> bool:

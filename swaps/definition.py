@@ -159,7 +159,7 @@ def _env_setting(name: str, value: str) -> Iterator[str]:
             f"Write CONTAINER_{name}=... into the .env file beside launch-cluster.sh instead."
         )
     if not isinstance(value, str) or not rules.is_shell_word(value):
-        yield f"The value of {str(name)[:60]} holds a control character, is too long or is not text. Write one short line."
+        yield f"The value of {str(name)[:60]} holds a control character, is too long or no text. Write one short line."
 
 
 def _nodes(definition: Definition) -> Iterator[str]:

@@ -104,7 +104,7 @@ def docker_argument_problems(words: tuple[str, ...]) -> Iterator[str]:
         word = words[position]
         position += 1
         if not is_plain_word(word):
-            yield f"{word[:60]!r} holds a blank, quote or shell character. Docker arguments cannot carry those; remove it."
+            yield f"{word[:60]!r} holds a blank, quote or shell character, which docker arguments cannot carry."
             continue
         flag, equals, value = word.partition("=")
         refusal = _refusal(flag)

@@ -15,6 +15,7 @@ from swaps.argument_rules import (
     is_launcher_dir,
     is_plain_word,
     is_port,
+    launcher_path,
     message_of,
 )
 from swaps.definition import Definition, validate
@@ -55,7 +56,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where it should run. `image` is the slot's default, blank = the launcher's."""
+    """Where it should run. `image` is the slot's default; blank image or launcher_dir mean the usual."""
 
     slot: str
     head: Node
@@ -185,7 +186,7 @@ class _Builder:
 
     def _launcher_words(self) -> tuple[str, ...]:
         """Everything before the action: place, image, flags."""
-        words = [f"{self.placement.launcher_dir.rstrip('/')}/launch-cluster.sh", "-d"]
+        words = [launcher_path(self.placement.launcher_dir), "-d"]
         if len(self.nodes) == 1 and self.capabilities.solo:
             words.append("--solo")
         else:
@@ -283,7 +284,7 @@ def _check_placement(placement: Placement) -> None:
     sound = (
         ("container", is_container_name(placement.container)),
         ("port", is_port(placement.port)),
-        ("launcher_dir", is_launcher_dir(placement.launcher_dir)),
+        ("launcher_dir", not placement.launcher_dir or is_launcher_dir(placement.launcher_dir)),
         ("image", not placement.image or is_image_reference(placement.image)),
         ("host", all(is_host(node.address) for node in (placement.head, *placement.workers))),
     )

@@ -14,15 +14,16 @@ from swaps.argument_rules import (
     is_port,
     is_repo_id,
     is_slot_name,
+    launcher_path,
     message_of,
 )
 from swaps.node_reports import (
     ContainerState,
     GoneReport,
     PreflightFacts,
-    parse_container_state,
-    parse_gone_report,
-    parse_preflight_facts,
+    read_container_state,
+    read_gone,
+    read_preflight,
     vllm_processes,
 )
 from swaps.preflight_script import PREFLIGHT
@@ -43,12 +44,12 @@ __all__ = [
     "launcher_help",
     "log_file_tail",
     "log_tail",
-    "parse_container_state",
-    "parse_gone_report",
-    "parse_preflight_facts",
     "preflight_facts",
     "raise_fence",
+    "read_container_state",
     "read_fence",
+    "read_gone",
+    "read_preflight",
     "stop_container",
     "vllm_processes",
 ]
@@ -98,7 +99,7 @@ def stop_container(container: str, grace_seconds: int = 3, *, remove: bool = Fal
 
 
 def container_state(container: str) -> Command:
-    """One JSON line for parse_container_state. Exit 1 when docker does not answer."""
+    """One JSON line for read_container_state. Exit 1 when docker does not answer."""
     _require(is_container_name(container), "container")
     return Command.shell(scripts.CONTAINER_STATE, container)
 
@@ -110,7 +111,7 @@ def container_processes(container: str) -> Command:
 
 
 def gone_check(container: str, port: int) -> Command:
-    """For parse_gone_report: is the container gone, its vLLM ended, the port free, and how much memory is there."""
+    """For read_gone: is the container gone, its vLLM ended, the port free, and how much memory is there."""
     _require(is_container_name(container), "container")
     _require(is_port(port), "port")
     return Command.shell(scripts.GONE_CHECK, container, str(port))
@@ -148,8 +149,8 @@ def launch_output(slot: str, swap_id: int) -> Command:
 
 def launcher_help(launcher_dir: str) -> Command:
     """The launcher's usage text, for read_capabilities. Exit 66 no directory, 127 no launcher in it."""
-    _require(is_launcher_dir(launcher_dir), "launcher_dir")
-    return Command.shell(scripts.LAUNCHER_HELP, f"{launcher_dir.rstrip('/')}/launch-cluster.sh")
+    _require(not launcher_dir or is_launcher_dir(launcher_dir), "launcher_dir")
+    return Command.shell(scripts.LAUNCHER_HELP, launcher_path(launcher_dir))
 
 
 def image_id(image: str) -> Command:
@@ -169,17 +170,18 @@ def preflight_facts(
     local_path: str | None = None,
     mods: tuple[str, ...] = (),
 ) -> Command:
-    """Everything a preflight wants to know of one Spark in one round trip, for parse_preflight_facts. Changes nothing."""
+    """All that a preflight wants to know of one Spark, in one round trip, for read_preflight. Changes nothing."""
     _require(is_container_name(container), "container")
     _require(is_port(port), "port")
     _require(is_image_reference(image), "image")
-    _require(is_launcher_dir(launcher_dir), "launcher_dir")
+    _require(not launcher_dir or is_launcher_dir(launcher_dir), "launcher_dir")
     _require(is_slot_name(slot), "slot")
     _require(repo is None or is_repo_id(repo), "repo")
     _require(local_path is None or is_absolute_path(local_path), "path")
     _require(all(is_mod_path(mod) for mod in mods), "mod")
     folder = f"models--{repo.replace('/', '--')}" if repo else ""
-    return Command.shell(PREFLIGHT, container, str(port), image, launcher_dir, slot, folder, local_path or "", *mods)
+    launcher = launcher_path(launcher_dir)
+    return Command.shell(PREFLIGHT, container, str(port), image, launcher, slot, folder, local_path or "", *mods)
 
 
 def _since(since: str | None) -> tuple[str, ...]:

@@ -54,7 +54,21 @@ class GoneReport:
     @property
     def gone(self) -> bool:
         """No such container, none of its vLLM processes, and the port not taken. False when anything is not known."""
-        return self.container_status == "absent" and self.vllm_processes == 0 and self.port_listening is False
+        return not self.what_is_left
+
+    @property
+    def what_is_left(self) -> str:
+        """For a sentence: "the container (Up 3 minutes) and a listener on the port"; blank when all is gone."""
+        left = []
+        if self.container_status is None:
+            left.append("an unknown state of the container")
+        elif self.container_status != "absent":
+            left.append(f"the container ({self.container_status})")
+        if self.vllm_processes:
+            left.append(f"{self.vllm_processes} vLLM process{'es' if self.vllm_processes > 1 else ''}")
+        if self.port_listening is not False:
+            left.append("an unknown state of the port" if self.port_listening is None else "a listener on the port")
+        return " and ".join(left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,7 @@ def vllm_processes(text: str) -> int:
     return sum(1 for line in text.splitlines() if VLLM_PROCESS.search(line))
 
 
-def parse_container_state(text: str) -> ContainerState:
+def read_container_state(text: str) -> ContainerState:
     """Read container_state's JSON line. Raises ValueError when there is none: the command failed."""
     for line in text.splitlines():
         state = _state(line)
@@ -114,7 +128,7 @@ def parse_container_state(text: str) -> ContainerState:
     raise ValueError("no container state in the answer")
 
 
-def parse_gone_report(text: str) -> GoneReport:
+def read_gone(text: str) -> GoneReport:
     facts = dict(_facts(text))
     listening = {"listening": True, "free": False}
     return GoneReport(
@@ -126,7 +140,7 @@ def parse_gone_report(text: str) -> GoneReport:
     )
 
 
-def parse_preflight_facts(text: str) -> PreflightFacts:
+def read_preflight(text: str) -> PreflightFacts:
     pairs = _facts(text)
     facts = dict(pairs)
     image = facts.get("image")

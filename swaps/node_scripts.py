@@ -163,7 +163,8 @@ tell() {
   local pid
   set --
   for pid in $pids; do set -- "$@" "$(inner_pid "$pid")"; done
-  timeout -k 1 5 docker exec "$container" sh -c 's=$1; shift; kill "-$s" "$@" 2>/dev/null; :' kill "$signal" "$@" >/dev/null 2>&1
+  timeout -k 1 5 docker exec "$container" \\
+    sh -c 's=$1; shift; kill "-$s" "$@" 2>/dev/null; :' kill "$signal" "$@" >/dev/null 2>&1
 }
 if [ "$code" -ne 0 ]; then
   absent || { echo "$facts" >&2; exit 1; }

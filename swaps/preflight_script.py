@@ -44,26 +44,25 @@ weights_in() {
 }
 """
 
-# $1 container, $2 port, $3 image, $4 launcher directory, $5 slot, $6 models--ORG--NAME, $7 local path, $8... mods
+# $1 container, $2 port, $3 image, $4 launcher, $5 slot, $6 models--ORG--NAME, $7 local path, $8... mods
 PREFLIGHT = (
     _WEIGHTS
     + f"""\
-container=$1 port=$2 image=$3 dir=$4 slot=$5 folder=$6 local_path=$7
+container=$1 port=$2 image=$3 launcher=$4 slot=$5 folder=$6 local_path=$7
 shift 7
-case $dir in
-  "~") dir=${{HOME:?}} ;;
-  "~/"*) dir=${{HOME:?}}/${{dir#"~/"}} ;;
-esac
-launcher=${{dir%/}}/launch-cluster.sh
+case $launcher in "~/"*) launcher=${{HOME:?}}/${{launcher#"~/"}} ;; esac
+dir=${{launcher%/*}}
 
 if [ -x "$launcher" ]; then echo "launcher present"
 elif [ -e "$launcher" ]; then echo "launcher not-executable"
 else echo "launcher absent"; fi
-if [ -r "${{dir%/}}/.env" ]; then
-  grep -E '^ *CONTAINER_NAME=' -- "${{dir%/}}/.env" | tail -n 1 | tr -d "\\"' \\r" | sed 's/^CONTAINER_NAME=/env_container /'
+if [ -r "$dir/.env" ]; then
+  grep -E '^ *CONTAINER_NAME=' -- "$dir/.env" | tail -n 1 | tr -d "\\"' \\r" |
+    sed 's/^CONTAINER_NAME=/env_container /'
 fi
 for mod in "$@"; do
-  [ -f "${{dir%/}}/$mod/run.sh" ] || {{ [ -f "${{dir%/}}/$mod" ] && [ "${{mod##*.}}" = zip ]; }} || echo "mod_absent $mod"
+  case $mod in *.zip) file=$dir/$mod ;; *) file=$dir/$mod/run.sh ;; esac
+  [ -f "$file" ] || echo "mod_absent $mod"
 done
 
 if ! command -v docker >/dev/null; then
@@ -95,7 +94,11 @@ cache=${{HF_HOME:-${{HOME:?}}/.cache/huggingface}}
 hub=${{HF_HUB_CACHE:-$cache/hub}}
 disk=$hub
 until [ -e "$disk" ] || [ "$disk" = / ]; do disk=$(dirname -- "$disk"); done
-df -PB1 -- "$disk" 2>/dev/null | tail -n 1 | {{ read -r _ size _ free _; echo "disk_size $size"; echo "disk_free $free"; }}
+df -PB1 -- "$disk" 2>/dev/null | tail -n 1 | {{
+  read -r _ size _ free _
+  echo "disk_size $size"
+  echo "disk_free $free"
+}}
 cat /proc/meminfo | grep -E '^Mem(Total|Available):'
 echo "boot_id $(cat /proc/sys/kernel/random/boot_id)"
 fence=
