@@ -12,11 +12,14 @@ from cluster.ssh.base import Address
 
 DEFAULT_VLLM_PORT = 8888
 DEFAULT_CONTAINER = "vllm_node"
-DEFAULT_LAUNCHER_DIR = "spark-vllm-docker"  # below the login user's home
+DEFAULT_LAUNCHER_DIR = "~/spark-vllm-docker"
 
-NAME = RegexValidator(r"\A[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z", "Use lower-case letters, digits and dashes, at most 40.")
+NAME = RegexValidator(
+    r"\A[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z", "Use lower-case letters, digits and dashes, at most 40."
+)
 HOST = RegexValidator(
-    r"\A[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?\Z", "Write a host name or an IP address, such as 192.168.1.20."
+    r"\A[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?\Z",
+    "Write a host name or an IP address, such as 192.168.1.20.",
 )
 UNIX_USER = RegexValidator(r"\A[a-z_][a-z0-9_-]{0,31}\Z", "Write the login name on the Spark, such as nvidia.")
 PORT = [MinValueValidator(1), MaxValueValidator(65535)]

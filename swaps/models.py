@@ -1,5 +1,8 @@
 """What should run: the catalog, swaps and their story, the swap lock, and what each slot serves."""
 
+from dataclasses import asdict
+from typing import Any
+
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -10,7 +13,8 @@ from swaps.querysets import SwapQuerySet
 from swaps.states import ACTIVE, LABELS, TERMINAL, Status
 
 KEY = RegexValidator(
-    r"\A[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?\Z", "Use letters, digits, dots, dashes and underscores, at most 100."
+    r"\A[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?\Z",
+    "Use letters, digits, dots, dashes and underscores, at most 100.",
 )
 STATUS_CHOICES = [(status.value, LABELS[status]) for status in Status]
 
@@ -66,6 +70,18 @@ class ModelDefinition(models.Model):
         )
 
 
+def stored(definition: Definition) -> dict[str, Any]:
+    """A definition as a swap keeps it: later edits of the catalog do not change a swap's story."""
+    return asdict(definition)
+
+
+def restored(data: dict[str, Any]) -> Definition:
+    """What `stored` kept, after its way through JSON."""
+    words = {name: tuple(data[name]) for name in ("args", "launcher_args", "docker_args", "mods")}
+    env = tuple((name, value) for name, value in data["env"])
+    return Definition(**{**data, **words, "env": env})
+
+
 class Trigger(models.TextChoices):
     """Who asked."""
 
@@ -117,6 +133,7 @@ class Swap(models.Model):
     enqueued_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     last_seq = models.PositiveIntegerField(default=0)  # of SwapMessage
+    log_file = models.CharField(max_length=300, blank=True)  # of launchers that keep vLLM's output in a file
     log_cursors = models.JSONField(default=dict)  # node -> timestamp of the last log line read
 
     cancel_requested_at = models.DateTimeField(null=True)

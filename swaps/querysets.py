@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from swaps.states import ACTIVE, Status
 
@@ -16,7 +17,7 @@ class SwapQuerySet(models.QuerySet["Swap"]):
     def active(self) -> "SwapQuerySet":
         return self.filter(status__in=ACTIVE)
 
-    def claimable(self, now: datetime) -> "SwapQuerySet":
+    def claimable(self, now: datetime | Now) -> "SwapQuerySet":
         """Nobody drives it: not claimed yet, or its driver's lease ran out."""
         return self.active().filter(Q(lease_until=None) | Q(lease_until__lt=now))
 

@@ -1,8 +1,8 @@
 """The swap machine on paper: states, allowed moves, and what each state means.
 
-    queued -> preflight -> stopping -> launching -> loading -> verifying -> ready
-    any active state -> rolling_back -> failed | cancelled
-    any active state -> failed | errored | cancelled
+queued -> preflight -> stopping -> launching -> loading -> verifying -> ready
+any active state -> rolling_back -> failed | cancelled
+any active state -> failed | errored | cancelled
 """
 
 from enum import StrEnum
@@ -38,7 +38,7 @@ _ENDS = {Status.FAILED, Status.ERRORED, Status.CANCELLED}
 MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.PREFLIGHT, *_ENDS}),
     Status.PREFLIGHT: frozenset({Status.STOPPING, *_ENDS}),
-    Status.STOPPING: frozenset({Status.LAUNCHING, Status.ROLLING_BACK, *_ENDS}),
+    Status.STOPPING: frozenset({Status.LAUNCHING, Status.READY, Status.ROLLING_BACK, *_ENDS}),  # a stop ends here
     Status.LAUNCHING: frozenset({Status.LOADING, Status.ROLLING_BACK, *_ENDS}),
     Status.LOADING: frozenset({Status.VERIFYING, Status.ROLLING_BACK, *_ENDS}),
     Status.VERIFYING: frozenset({Status.READY, Status.ROLLING_BACK, *_ENDS}),

@@ -1,0 +1,304 @@
+"""The public verbs of `swaps`: every door (REST, dashboard, admin, command line, schedules) calls these alone."""
+
+import difflib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from cluster import events, nudge
+from cluster.models import Slot
+from cluster.refusals import Conflict, Invalid, Lost, Missing, Unprocessable
+from swaps import machine, preflight, tasks
+from swaps.catalog_format import CatalogError, dump_catalog, load_catalog
+from swaps.checks import Check, CheckState
+from swaps.definition import Definition, validate
+from swaps.models import ModelDefinition, Operation, Serving, Swap, SwapLock, Trigger, stored
+from swaps.site import site_of
+from swaps.states import TERMINAL
+
+DEFAULT_DEADLINE_SECONDS = 3600  # a cold load with kernel compilation takes up to 45 minutes
+LONGEST_DEADLINE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks (such as "user:ana" or "key:openclaw") and through which door."""
+
+    actor: str
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a swap would meet and do: `plan` holds the masked commands in order."""
+
+    ok: bool
+    checks: list[Check]
+    plan: list[str]
+
+
+def request_swap(
+    slot: Slot,
+    model_key: str,
+    by: Requester,
+    *,
+    rollback: bool | None = None,
+    deadline_seconds: int | None = None,
+    retry_of: Swap | None = None,
+) -> Swap:
+    """Accept a swap of `slot` to the catalog entry `model_key`. Returns at once; a task worker drives it.
+
+    Raises Missing, Invalid, Unprocessable (it could never work) and Conflict (one runs already).
+    """
+    definition = find_model(model_key).as_definition()
+    _refuse_hopeless(slot, definition)
+    return _accept(
+        slot,
+        by,
+        deadline_seconds,
+        operation=Operation.SWAP,
+        model_key=definition.key,
+        model_label=definition.label,
+        definition=stored(definition),
+        nodes=definition.nodes,
+        rollback=bool(rollback),
+        retry_of=retry_of,
+    )
+
+
+def request_stop(slot: Slot, by: Requester, *, deadline_seconds: int | None = None) -> Swap:
+    """Accept a stop: end what `slot` serves and leave it idle. Same life as a swap."""
+    return _accept(slot, by, deadline_seconds, operation=Operation.STOP, nodes=len(slot.sparks()))
+
+
+def cancel_swap(swap: Swap, by: Requester) -> Swap:
+    """Ask a running swap to stop; its driver decides the end. Asking twice is the same as once."""
+    asked = Swap.objects.active().filter(pk=swap.pk, cancel_requested_at=None)
+    asked.update(cancel_requested_at=timezone.now(), cancelled_by=by.actor)
+    swap.refresh_from_db()
+    if swap.state in TERMINAL:
+        raise Conflict("swap-ended", f"This swap has already ended ({swap.status}); there is nothing to cancel.")
+    nudge.send(f"swap:{swap.pk}")
+    return swap
+
+
+def retry_swap(swap: Swap, by: Requester) -> Swap:
+    """Ask for the same thing again, as a new swap, with the catalog entry as it is now."""
+    if swap.is_active:
+        raise Conflict("swap-in-progress", "This swap still runs; cancel it first.", location=_address(swap))
+    if swap.operation == Operation.STOP:
+        return request_stop(swap.slot, by)
+    return request_swap(swap.slot, swap.model_key, by, rollback=swap.rollback, retry_of=swap)
+
+
+def examine(slot: Slot, model_key: str) -> Examination:
+    """Run the preflight now, over SSH, without changing anything. Takes about a second."""
+    definition = find_model(model_key).as_definition()
+    verdict = preflight.run(site_of(slot), definition)
+    return Examination(verdict.ok, verdict.checks, verdict.plan)
+
+
+def find_model(key: str) -> ModelDefinition:
+    """The catalog entry. Raises Missing with the closest keys."""
+    found = ModelDefinition.objects.filter(key=key).first()
+    if found:
+        return found
+    keys = list(ModelDefinition.objects.values_list("key", flat=True))
+    close = difflib.get_close_matches(key, keys, n=3, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(close)}?" if close else " GET /api/models lists the catalog."
+    raise Missing("unknown-model", f"There is no model {key!r} in the catalog.{hint}", extra={"close": close})
+
+
+def find_slot(name: str | None) -> Slot:
+    """The slot of that name, or the default one. Raises Missing."""
+    slot = Slot.objects.named(name)
+    if slot:
+        return slot
+    names = ", ".join(Slot.objects.values_list("name", flat=True)) or "none yet"
+    raise Missing("unknown-slot", f"There is no slot {name or 'main'!r}. Slots: {names}.")
+
+
+def _accept(slot: Slot, by: Requester, deadline_seconds: int | None, **fields: Any) -> Swap:
+    seconds = _deadline(deadline_seconds)
+    try:
+        with transaction.atomic():
+            swap = Swap.objects.create(
+                slot=slot,
+                actor=by.actor,
+                trigger=by.trigger,
+                deadline_at=timezone.now() + timedelta(seconds=seconds),
+                enqueued_at=timezone.now(),
+                **_what_serves(slot),
+                **fields,
+            )
+            _pin(swap)
+            machine.accept(swap)
+            transaction.on_commit(lambda: tasks.enqueue(swap.pk))
+    except IntegrityError:
+        raise in_progress(slot) from None
+    return swap
+
+
+def _pin(swap: Swap) -> None:
+    SwapLock.objects.get_or_create(slot=swap.slot)
+    SwapLock.objects.filter(slot=swap.slot_id).update(active_swap=swap)
+    swap.fence = SwapLock.objects.values_list("fence", flat=True).get(slot=swap.slot_id)
+    swap.save(update_fields=["fence"])
+
+
+def in_progress(slot: Slot) -> Conflict:
+    """The refusal that names the swap that holds the slot."""
+    running = Swap.objects.active().filter(slot=slot).first()
+    if running is None:  # it ended between our insert and this look
+        return Conflict("swap-in-progress", "A swap on this slot ended this moment; ask again.", retry_after_seconds=1)
+    return Conflict(
+        "swap-in-progress",
+        f"{running.actor} is changing {slot.name} already: {running.model_label or 'stop'}, {running.status}. "
+        f"Wait for {_address(running)} or cancel it.",
+        location=_address(running),
+        retry_after_seconds=5,
+        extra={"swap": {"id": running.pk, "model": running.model_key, "status": running.status}},
+    )
+
+
+def _what_serves(slot: Slot) -> dict[str, Any]:
+    serving = Serving.objects.filter(slot=slot).first()
+    if serving is None or not serving.model_key:
+        return {}
+    return {"from_model": serving.model_key, "from_definition": serving.definition}
+
+
+def _deadline(seconds: int | None) -> int:
+    if seconds is None:
+        return DEFAULT_DEADLINE_SECONDS
+    if 10 <= seconds <= LONGEST_DEADLINE_SECONDS:
+        return seconds
+    message = f"Write between 10 and {LONGEST_DEADLINE_SECONDS} seconds."
+    raise Invalid("invalid", message, errors=[{"field": "deadline_seconds", "message": message}])
+
+
+def _refuse_hopeless(slot: Slot, definition: Definition) -> None:
+    """What needs no look at the Sparks to be refused."""
+    checks = [Check(f"definition-{p.field}", CheckState.BLOCKS, p.message) for p in validate(definition)]
+    have = len(slot.sparks())
+    if definition.nodes > have:
+        checks.append(
+            Check(
+                "not-enough-sparks",
+                CheckState.BLOCKS,
+                f"{definition.label} needs {definition.nodes} Sparks; slot {slot.name} has {have}.",
+                "Choose another model, or add a worker Spark to the slot.",
+            )
+        )
+    if checks:
+        sentence = " ".join(f"{check.sentence} {check.remedy}".strip() for check in checks)
+        raise Unprocessable("preflight-refused", sentence, extra={"checks": [c.as_dict() for c in checks]})
+
+
+def _address(swap: Swap) -> str:
+    return f"/api/swap/{swap.pk}"
+
+
+def save_model(definition: Definition, by: Requester, *, expected_version: int | None = None) -> ModelDefinition:
+    """Create the entry (no `expected_version`) or replace the version the caller looked at.
+
+    Raises Invalid with every field that is wrong, Conflict when the key is taken, Lost when somebody else was faster.
+    """
+    problems = validate(definition)
+    if problems:
+        errors = [{"field": p.field, "message": p.message} for p in problems]
+        raise Invalid("invalid", " ".join(p.message for p in problems), errors=errors)
+    with transaction.atomic():
+        created = expected_version is None
+        entry = _insert(definition) if expected_version is None else _replace(definition, expected_version)
+        verb = "added" if created else "changed"
+        events.record(
+            f"model.{verb}", f"{by.actor} {verb} {definition.label}.", actor=by.actor, data={"model": definition.key}
+        )
+    return entry
+
+
+def delete_model(key: str, by: Requester, *, expected_version: int | None = None) -> None:
+    """Remove the entry from the catalog; weights stay on the Sparks. Raises Missing, Lost, or Conflict while used."""
+    entry = find_model(key)
+    if expected_version not in (None, entry.version):
+        raise _moved(entry)
+    if Swap.objects.active().filter(model_key=key).exists():
+        raise Conflict("model-in-use", f"A swap to {entry.label} runs; cancel it or wait for its end.")
+    with transaction.atomic():
+        entry.delete()
+        events.record("model.removed", f"{by.actor} removed {entry.label}.", actor=by.actor, data={"model": key})
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """Keys by what the import did with them; `skipped` has the problems of each."""
+
+    added: list[str]
+    changed: list[str]
+    unchanged: list[str]
+    skipped: list[tuple[str, list[str]]]
+
+
+def import_catalog(text: str, by: Requester) -> ImportReport:
+    """Take in a models.yaml: bad entries are skipped and told, the rest is kept. Raises Invalid on unreadable YAML."""
+    try:
+        catalog = load_catalog(text)
+    except CatalogError as error:
+        raise Invalid("invalid", str(error), errors=[{"field": "catalog", "message": str(error)}]) from error
+    skipped = [(entry.key, [problem.message for problem in entry.problems]) for entry in catalog.skipped]
+    report = ImportReport([], [], [], skipped)
+    with transaction.atomic():
+        for definition in catalog.definitions:
+            _import(definition, by, report)
+    return report
+
+
+def export_catalog() -> str:
+    """The whole catalog as YAML that import_catalog reads back without loss."""
+    return dump_catalog([entry.as_definition() for entry in ModelDefinition.objects.all()])
+
+
+def _import(definition: Definition, by: Requester, report: ImportReport) -> None:
+    known = ModelDefinition.objects.filter(key=definition.key).first()
+    if known is None:
+        save_model(definition, by)
+        report.added.append(definition.key)
+    elif known.as_definition() == definition:
+        report.unchanged.append(definition.key)
+    else:
+        save_model(definition, by, expected_version=known.version)
+        report.changed.append(definition.key)
+
+
+def _insert(definition: Definition) -> ModelDefinition:
+    try:
+        with transaction.atomic():
+            return ModelDefinition.objects.create(**_columns(definition))
+    except IntegrityError:
+        message = f"The key {definition.key} is taken; choose another, or edit that entry."
+        raise Conflict("key-taken", message, errors=[{"field": "key", "message": message}]) from None
+
+
+def _replace(definition: Definition, expected_version: int) -> ModelDefinition:
+    current = ModelDefinition.objects.filter(key=definition.key, version=expected_version)
+    if current.update(**_columns(definition), version=expected_version + 1, updated_at=timezone.now()) != 1:
+        raise _moved(find_model(definition.key))
+    return ModelDefinition.objects.get(key=definition.key)
+
+
+def _columns(definition: Definition) -> dict[str, Any]:
+    lists = {name: list(getattr(definition, name)) for name in ("args", "launcher_args", "docker_args", "mods")}
+    texts = {"repo": definition.repo or "", "local_path": definition.local_path or "", "env": dict(definition.env)}
+    return {**stored(definition), **lists, **texts}
+
+
+def _moved(entry: ModelDefinition) -> Lost:
+    return Lost(
+        "changed-meanwhile",
+        f"Somebody changed {entry.label} since you read it; read it again (version {entry.version}) and repeat.",
+        extra={"version": entry.version},
+    )

@@ -1,0 +1,107 @@
+"""The only writer of Swap.status, and of the story a viewer hears. Everything here is fenced compare-and-set."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from cluster import events, nudge
+from swaps.models import Swap, SwapLock, SwapMessage, Transition
+from swaps.states import TERMINAL, Status, may_move, phase_label
+
+Entry = tuple[str, dict[str, Any]]  # (SwapMessage kind, data)
+
+
+class LostRace(Exception):
+    """Another process owns this swap now, or moved it first. The only right answer is to stop quietly."""
+
+
+def accept(swap: Swap) -> None:
+    """Write the first page of a new swap's story. Call it in the transaction that inserts the swap."""
+    Transition.objects.create(swap=swap, to_status=Status.QUEUED, at=timezone.now())
+    tell(swap, [_phase(Status.QUEUED, "")])
+    _record(swap, "swap.accepted", f"{swap.actor} asked for {_aim(swap)} on {swap.slot.name}.", actor=swap.actor)
+
+
+def advance(swap: Swap, to: Status, *, expect: Status, detail: str = "", **fields: Any) -> None:
+    """Move the swap from `expect` to `to`, journalled, in one transaction. Raises LostRace."""
+    if not may_move(expect, to):
+        raise ValueError(f"a swap cannot move from {expect} to {to}")
+    with transaction.atomic():
+        if to in TERMINAL:
+            fields |= {"ended_at": timezone.now(), "lease_until": None, "owner": ""}
+        moved = Swap.objects.filter(pk=swap.pk, status=expect, fence=swap.fence).update(status=to, **fields)
+        if moved != 1:
+            raise LostRace  # a newer driver took over, or somebody else already made this move
+        Transition.objects.create(swap=swap, from_status=expect, to_status=to, at=timezone.now(), detail=detail)
+        swap.refresh_from_db()
+        tell(swap, [_end(swap) if to in TERMINAL else _phase(to, detail)])
+        _announce(swap, detail)
+
+
+def tell(swap: Swap, entries: Sequence[Entry], **fields: Any) -> None:
+    """Append messages to the swap's story, with `fields` of the swap in the same transaction. Raises LostRace."""
+    with transaction.atomic():
+        told = Swap.objects.filter(pk=swap.pk, fence=swap.fence).update(last_seq=F("last_seq") + len(entries), **fields)
+        if told != 1:
+            raise LostRace  # our fence is old: what we have to say is no longer this swap's story
+        swap.refresh_from_db(fields=["last_seq", *fields])
+        first = swap.last_seq - len(entries) + 1
+        now = timezone.now()
+        SwapMessage.objects.bulk_create(
+            SwapMessage(swap=swap, seq=first + i, kind=kind, at=now, data=data)
+            for i, (kind, data) in enumerate(entries)
+        )
+        topic = f"swap:{swap.pk}"
+        transaction.on_commit(lambda: nudge.send(topic))
+
+
+def _announce(swap: Swap, detail: str) -> None:
+    status = swap.state
+    if status not in TERMINAL:
+        sentence = f"{_aim(swap).capitalize()} on {swap.slot.name}: {phase_label(status).lower()}."
+        _record(swap, "swap.phase", sentence)
+        return
+    SwapLock.objects.filter(active_swap=swap).update(active_swap=None)
+    _record(swap, "swap.ended", _ending(swap, detail), actor=swap.actor)
+
+
+def _ending(swap: Swap, detail: str) -> str:
+    words = {
+        Status.READY: "is done.",
+        Status.CANCELLED: f"was cancelled by {swap.cancelled_by or 'nobody known'}.",
+        Status.FAILED: f"failed. {swap.diagnosis}",
+        Status.ERRORED: "ended with an error in Spark Control.",
+    }[swap.state]
+    back = f" {swap.rolled_back_to} serves again." if swap.rolled_back_to else ""
+    aim = _aim(swap)
+    return f"{aim[0].upper()}{aim[1:]} on {swap.slot.name} {words}{back}{' ' + detail if detail else ''}".strip()
+
+
+def _aim(swap: Swap) -> str:
+    return f"the swap to {swap.model_label}" if swap.model_key else "the stop"
+
+
+def _record(swap: Swap, kind: str, sentence: str, actor: str = "") -> None:
+    data = {
+        "swap": swap.pk,
+        "slot": swap.slot.name,
+        "status": swap.status,
+        "model": swap.model_key,
+        "from_model": swap.from_model,
+    }
+    events.record(kind, sentence, slot=swap.slot, actor=actor, data=data)
+
+
+def _phase(status: Status, detail: str) -> Entry:
+    data = {"phase": str(status), "label": phase_label(status), "detail": detail}
+    return SwapMessage.Kind.PHASE, data
+
+
+def _end(swap: Swap) -> Entry:
+    diagnosis = None
+    if swap.diagnosis:
+        diagnosis = {"code": swap.diagnosis_code, "sentence": swap.diagnosis, "remedy": swap.remedy}
+    return SwapMessage.Kind.END, {"status": swap.status, "diagnosis": diagnosis}

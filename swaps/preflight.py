@@ -1,0 +1,72 @@
+"""Everything that can be asked before the old model is stopped. Changes nothing on any Spark."""
+
+from dataclasses import dataclass
+
+from cluster.ssh.base import CommandResult
+from cluster.ssh.command import Command
+from swaps import node_commands
+from swaps.checks import Check, CheckState
+from swaps.definition import Definition
+from swaps.launch import CannotLaunch, LaunchPlan, build_launch, image_of
+from swaps.launcher_capabilities import Capabilities, read_capabilities
+from swaps.node_reports import PreflightFacts, read_preflight
+from swaps.preflight_rules import judge
+from swaps.site import Site
+
+QUESTION_SECONDS = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`plan` holds the masked commands; empty when no plan can be made."""
+
+    checks: list[Check]
+    plan: list[str]
+
+    @property
+    def ok(self) -> bool:
+        return not any(check.state is CheckState.BLOCKS for check in self.checks)
+
+
+def run(site: Site, definition: Definition) -> Verdict:
+    """Ask every node at once and judge. Takes as long as the slowest node."""
+    nodes = site.names_for(definition)
+    answers = site.on_each(nodes, lambda node: site.on(node, _question(site, definition), timeout=QUESTION_SECONDS))
+    facts = {node: _read(result) for node, result in answers.items()}
+    silent = {node: result.reason for node, result in answers.items() if facts[node] is None}
+    heard = {node: fact for node, fact in facts.items() if fact is not None}
+    checks = judge(
+        heard, silent, definition, site.slot.container_name, image_of(definition, site.placement_for(definition))
+    )
+    plan, trouble = _plan(site, definition) if site.head in heard else (None, None)
+    return Verdict([*checks, *([trouble] if trouble else [])], list(plan.display()) if plan else [])
+
+
+def capabilities_of(site: Site) -> Capabilities:
+    """What the head's launcher can do, from its usage text."""
+    help_text = site.on(site.head, node_commands.launcher_help(site.launcher_dir), timeout=20.0)
+    return read_capabilities(help_text.text)
+
+
+def _plan(site: Site, definition: Definition) -> tuple[LaunchPlan | None, Check | None]:
+    try:
+        return build_launch(definition, site.placement_for(definition), capabilities_of(site), fence=0, swap_id=0), None
+    except CannotLaunch as no:
+        return None, Check(no.code, CheckState.BLOCKS, no.sentence, no.remedy, site.head)
+
+
+def _question(site: Site, definition: Definition) -> Command:
+    return node_commands.preflight_facts(
+        container=site.slot.container_name,
+        port=site.slot.vllm_port,
+        image=image_of(definition, site.placement_for(definition)),
+        launcher_dir=site.launcher_dir,
+        slot=site.slot.name,
+        repo=definition.repo,
+        local_path=definition.local_path,
+        mods=definition.mods,
+    )
+
+
+def _read(result: CommandResult) -> PreflightFacts | None:
+    return read_preflight(result.stdout) if result.exit_status is not None else None

@@ -1,0 +1,123 @@
+"""From what the nodes answered to checks with a sentence and a remedy. Pure."""
+
+from collections.abc import Iterator, Mapping
+
+from swaps.checks import Check, CheckState
+from swaps.definition import Definition
+from swaps.node_reports import PreflightFacts
+
+LEAST_DISK_BYTES = 5 * 1024**3  # compile caches and logs of one load
+GIB = 1024**3
+
+OK, WARNING, BLOCKS = CheckState.OK, CheckState.WARNING, CheckState.BLOCKS
+
+
+def judge(
+    facts: Mapping[str, PreflightFacts], silent: Mapping[str, str], definition: Definition, container: str, image: str
+) -> list[Check]:
+    """All checks, in the order a person would look. `facts`: head first; `silent`: why a node did not answer."""
+    checks = [_silent(node, reason) for node, reason in silent.items()]
+    for position, (node, fact) in enumerate(facts.items()):
+        checks += _node(node, fact, definition, container, image, is_head=position == 0)
+    return [*checks, *_images_equal(facts, image)]
+
+
+def _silent(node: str, reason: str) -> Check:
+    remedy = "Check that the Spark is on and reachable, then ask again; nothing was changed."
+    return Check("spark-unreachable", BLOCKS, f"{node} does not answer. {reason}".strip(), remedy, node)
+
+
+def _node(
+    node: str, fact: PreflightFacts, definition: Definition, container: str, image: str, *, is_head: bool
+) -> Iterator[Check]:
+    if is_head:
+        yield _launcher(node, fact)
+        yield from _mods(node, fact)
+    yield _docker(node, fact)
+    yield from _image(node, fact, image)
+    yield from _container(node, fact, container)
+    yield from _port(node, fact, is_head)
+    yield from _weights(node, fact, definition)
+    yield from _disk(node, fact)
+    yield from _neighbours(node, fact, container)
+
+
+def _launcher(node: str, fact: PreflightFacts) -> Check:
+    if fact.launcher == "present":
+        return Check("launcher", OK, "The launcher is there.", node=node)
+    remedy = "Clone the launcher on the Spark, or correct the launcher directory in the slot's settings."
+    if fact.launcher == "not-executable":
+        remedy = "Run chmod +x on launch-cluster.sh."
+    word = "is not executable" if fact.launcher == "not-executable" else "was not found"
+    return Check("launcher-missing", BLOCKS, f"launch-cluster.sh {word} on {node}.", remedy, node)
+
+
+def _mods(node: str, fact: PreflightFacts) -> Iterator[Check]:
+    for mod in fact.mods_absent:
+        sentence = f"The mod {mod} is not in the launcher's directory on {node}."
+        yield Check("mod-missing", BLOCKS, sentence, "Update the launcher there, or take the mod out.", node)
+
+
+def _docker(node: str, fact: PreflightFacts) -> Check:
+    if fact.docker == "ok":
+        return Check("docker", OK, "Docker answers.", node=node)
+    said = f" It said: {fact.docker_problem}" if fact.docker_problem else ""
+    denied = "permission denied" in fact.docker_problem
+    remedy = "Add the login user to the docker group and sign in anew." if denied else "Start Docker on the Spark."
+    return Check("docker-unavailable", BLOCKS, f"Docker does not answer on {node}.{said}", remedy, node)
+
+
+def _image(node: str, fact: PreflightFacts, image: str) -> Iterator[Check]:
+    if fact.docker != "ok":
+        return
+    if fact.image_id == "":
+        remedy = f"Build or pull {image} on {node}, or choose another image."
+        yield Check("image-missing", BLOCKS, f"The image {image} is not on {node}.", remedy, node)
+    elif fact.image_id:
+        yield Check("image", OK, f"The image {image} is there.", node=node)
+
+
+def _images_equal(facts: Mapping[str, PreflightFacts], image: str) -> Iterator[Check]:
+    ids = {fact.image_id for fact in facts.values() if fact.image_id}
+    if len(ids) > 1:
+        sentence = f"The image {image} differs between {' and '.join(facts)}."
+        yield Check("image-mismatch", BLOCKS, sentence, "Build it once and copy it to the other Spark.")
+
+
+def _container(node: str, fact: PreflightFacts, container: str) -> Iterator[Check]:
+    state = fact.container
+    if state is not None and state.running and state.swap_id is None:
+        sentence = f"The container {container} on {node} was started outside Spark Control; the swap will stop it."
+        yield Check("container-not-ours", WARNING, sentence, node=node)
+
+
+def _port(node: str, fact: PreflightFacts, is_head: bool) -> Iterator[Check]:
+    ours_runs = fact.container is not None and fact.container.running
+    if is_head and fact.port_free is False and not ours_runs:
+        sentence = f"The port is taken on {node} by another program: {fact.port_holder}."
+        yield Check("port-in-use", BLOCKS, sentence, "Stop that program, or give the slot another port.", node)
+
+
+def _weights(node: str, fact: PreflightFacts, definition: Definition) -> Iterator[Check]:
+    name = definition.model_argument()
+    if fact.weights == "complete":
+        yield Check("weights", OK, f"The weights of {name} are complete.", node=node)
+    elif fact.weights == "absent" and definition.local_path:
+        remedy = f"Copy the model to {definition.local_path} on {node}, or correct the path."
+        yield Check("weights-missing", BLOCKS, f"{definition.local_path} does not exist on {node}.", remedy, node)
+    elif fact.weights is not None:
+        what = f"lack {fact.weights_missing}" if fact.weights_missing else "are not on disk"
+        sentence = f"The weights of {name} {what} on {node}; vLLM will download them, which can take long."
+        yield Check("weights-missing", WARNING, sentence, "Download them before the swap.", node)
+
+
+def _disk(node: str, fact: PreflightFacts) -> Iterator[Check]:
+    if fact.disk_free is not None and fact.disk_free < LEAST_DISK_BYTES:
+        sentence = f"{node} has {fact.disk_free / GIB:.1f} GiB of disk left."
+        yield Check("disk-full", BLOCKS, sentence, "Free at least 5 GiB there: compile caches and logs need it.", node)
+
+
+def _neighbours(node: str, fact: PreflightFacts, container: str) -> Iterator[Check]:
+    for other in fact.memory_users(container):
+        sentence = f"{other.name} ({other.image}) also uses GPU memory on {node}."
+        yield Check("gpu-shared", WARNING, sentence, "Stop it if the load runs out of memory.", node)

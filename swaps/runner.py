@@ -1,0 +1,118 @@
+"""Drives one swap from wherever it stands to its end. Any process may pick it up at any step."""
+
+import logging
+import os
+import socket
+import threading
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from swaps import claims, steps
+from swaps.drive import Drive, drain
+from swaps.failures import CancelRequested, Cause, Draining, StepFailed
+from swaps.machine import LostRace
+from swaps.site import site_of
+from swaps.states import BEFORE_STOP, TERMINAL, Status
+
+__all__ = ["drain", "drive"]
+
+log = logging.getLogger(__name__)
+ROLLBACK_LIMIT = timedelta(hours=1)
+
+STEPS: dict[Status, Callable[[Drive], None]] = {
+    Status.QUEUED: steps.begin,
+    Status.PREFLIGHT: steps.check,
+    Status.STOPPING: steps.stop,
+    Status.LAUNCHING: steps.launch,
+    Status.LOADING: steps.load,
+    Status.VERIFYING: steps.load,
+    Status.ROLLING_BACK: steps.roll_back,
+}
+
+
+def drive(swap_id: int) -> None:
+    """Claim the swap and drive it to its end. Returns quietly when somebody else has it."""
+    swap = claims.claim(swap_id, owner())
+    if swap is None:
+        return
+    with Drive(swap, site_of(swap.slot)) as journey:
+        try:
+            _go(journey)
+        except LostRace:
+            log.info("swap %s is driven by another process now", swap_id)
+        except Draining:
+            claims.let_go(swap)
+
+
+def owner() -> str:
+    """Who this driver is, for people who look at a stuck swap."""
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"[:80]
+
+
+def _go(journey: Drive) -> None:
+    while journey.swap.state not in TERMINAL:
+        try:
+            journey.pulse()
+            STEPS[journey.swap.state](journey)
+        except CancelRequested:
+            _end(journey, Status.CANCELLED, None)
+        except StepFailed as failure:
+            _end(journey, Status.FAILED, failure.cause)
+        except (LostRace, Draining):
+            raise
+        except Exception:
+            log.exception("swap %s hit a bug", journey.swap.pk)
+            _end(journey, Status.ERRORED, _our_bug())
+
+
+def _end(journey: Drive, end: Status, cause: Cause | None) -> None:
+    """Leave the Sparks clean, bring the old model back when that was asked for, and end."""
+    swap = journey.swap
+    journey.heeds_cancel = False  # tidying up is not cancelled
+    told = _told(cause)
+    if swap.state is Status.ROLLING_BACK:
+        _end_rollback(journey, end, cause)
+    elif swap.state in BEFORE_STOP:
+        journey.advance(end, **told)
+    else:
+        steps.clean(journey)
+        if end is not Status.ERRORED and swap.rollback and swap.from_definition:
+            until = timezone.now() + ROLLBACK_LIMIT
+            journey.advance(Status.ROLLING_BACK, detail=swap.from_model, deadline_at=until, **told)
+        else:
+            journey.advance(end, **told)
+
+
+def _end_rollback(journey: Drive, end: Status, cause: Cause | None) -> None:
+    """The old model did not come back either; the first cause stays the swap's diagnosis."""
+    swap = journey.swap
+    steps.clean(journey)
+    why = f"{swap.from_model} could not be brought back: {cause.sentence}" if cause else ""
+    first_end = Status.CANCELLED if swap.cancel_requested_at and not swap.diagnosis else Status.FAILED
+    end = Status.ERRORED if end is Status.ERRORED else first_end
+    journey.advance(end, detail=why, remedy=f"{swap.remedy} {why}".strip())
+
+
+def _told(cause: Cause | None) -> dict[str, str]:
+    if cause is None:
+        return {}
+    return {
+        "diagnosis_code": cause.code,
+        "diagnosis": cause.sentence,
+        "remedy": cause.remedy,
+        "evidence": cause.evidence,
+    }
+
+
+def _our_bug() -> Cause:
+    text = traceback.format_exc().replace(f"{settings.BASE_DIR}/", "")
+    return Cause(
+        "spark-control-error",
+        "Spark Control itself made an error while it drove this swap.",
+        "Look at what serves now, ask again, and report the traceback below.",
+        text[-4000:],
+    )

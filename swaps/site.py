@@ -1,0 +1,72 @@
+"""A slot as the place where commands go: its nodes, who is head, and how to reach each."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cluster.actions import transport_to
+
+from cluster.models import DEFAULT_LAUNCHER_DIR, Slot, Spark
+from cluster.ssh.base import CommandResult, Outcome, Transport, TransportError
+from cluster.ssh.command import Command
+from swaps.definition import Definition
+from swaps.launch import Node, Placement
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Head first, then the workers. Transports are opened when first used and are safe across threads."""
+
+    slot: Slot
+    sparks: tuple[Spark, ...]
+    transports: dict[str, Transport]
+
+    @property
+    def head(self) -> str:
+        return self.sparks[0].name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(spark.name for spark in self.sparks)
+
+    @property
+    def launcher_dir(self) -> str:
+        return self.slot.launcher_dir or DEFAULT_LAUNCHER_DIR
+
+    def names_for(self, definition: Definition) -> tuple[str, ...]:
+        """The nodes a launch of `definition` uses."""
+        return self.names[: definition.nodes]
+
+    def placement_for(self, definition: Definition) -> Placement:
+        nodes = [Node(name=s.name, address=s.fabric_ip or s.host) for s in self.sparks]
+        return Placement(
+            slot=self.slot.name,
+            head=nodes[0],
+            workers=tuple(nodes[1 : definition.nodes]),
+            port=self.slot.vllm_port,
+            container=self.slot.container_name,
+            launcher_dir=self.launcher_dir,
+            image=self.slot.image,
+        )
+
+    def on(self, node: str, command: Command, *, timeout: float = 30.0) -> CommandResult:
+        """Run on one node. A Spark that cannot be reached is an unknown outcome, with the sentence."""
+        try:
+            return self.transports[node].run(command, timeout=timeout)
+        except TransportError as error:
+            return CommandResult(Outcome.UNKNOWN, None, (), 0.0, str(error))
+
+    def on_each(self, nodes: tuple[str, ...], work: Callable[[str], T]) -> dict[str, T]:
+        """Do `work` for all the nodes at once; `work` must not touch the database."""
+        if len(nodes) == 1:
+            return {nodes[0]: work(nodes[0])}
+        with ThreadPoolExecutor(len(nodes), thread_name_prefix="node") as pool:
+            return dict(zip(nodes, pool.map(work, nodes), strict=True))
+
+
+def site_of(slot: Slot) -> Site:
+    sparks = tuple(slot.sparks())
+    return Site(slot, sparks, {spark.name: transport_to(spark) for spark in sparks})

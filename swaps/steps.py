@@ -1,0 +1,159 @@
+"""The steps of a swap. Each starts from what is true on the Sparks, so it may be begun twice."""
+
+from cluster.vllm_probe import VllmReading
+
+from cluster.ssh.base import CommandResult
+from swaps import launching, node_commands, preflight, serving
+from swaps.checks import CheckState
+from swaps.definition import Definition
+from swaps.drive import Drive
+from swaps.failures import Cause, StepFailed
+from swaps.loading import Loading
+from swaps.log_following import LogFollowers, LogSource
+from swaps.models import Operation, ServingState, SwapMessage, restored
+from swaps.node_reports import GoneReport, read_gone
+from swaps.states import Status
+
+GRACE_SECONDS = 3  # vLLM gives its memory back within about a second of SIGTERM
+STOP_LIMIT_SECONDS = 40.0
+GONE_LIMIT_SECONDS = 60.0
+GONE_LOOK_SECONDS = 0.1
+
+
+def begin(drive: Drive) -> None:
+    drive.advance(Status.PREFLIGHT)
+
+
+def check(drive: Drive) -> None:
+    """Ask every node everything; the old model still serves."""
+    if drive.swap.operation == Operation.STOP:
+        drive.advance(Status.STOPPING)
+        return
+    verdict = preflight.run(drive.site, drive.target)
+    checks = [c.as_dict() for c in verdict.checks]
+    drive.say(checks=checks, plan=verdict.plan)
+    blocking = next((c for c in verdict.checks if c.state is CheckState.BLOCKS), None)
+    if blocking:
+        raise StepFailed(Cause(blocking.code, blocking.sentence, blocking.remedy))
+    drive.pulse()
+    drive.advance(Status.STOPPING, detail=drive.swap.from_model)
+
+
+def stop(drive: Drive) -> None:
+    """End what runs in the slot's container, on all its nodes at once, and see that it is gone."""
+    serving.mark(drive.site.slot, ServingState.STARTING)
+    launching.raise_fence(drive.site, drive.swap.fence)
+    stop_everywhere(drive)
+    if drive.swap.operation == Operation.STOP:
+        serving.mark(drive.site.slot, ServingState.IDLE)
+        drive.advance(Status.READY, percent=100)
+    else:
+        drive.advance(Status.LAUNCHING)
+
+
+def launch(drive: Drive) -> None:
+    """Start the launcher, unless a driver before us has done so already."""
+    _launch(drive, drive.target)
+    drive.advance(Status.LOADING)
+
+
+def load(drive: Drive) -> None:
+    """Watch the launch until the model answers."""
+    reading = _watch(drive, drive.target)
+    serving.mark(drive.site.slot, ServingState.SERVING, drive.target, reading.model_ids)
+    drive.advance(Status.READY, percent=100, progress="")
+
+
+def roll_back(drive: Drive) -> None:
+    """Bring the model back that served before."""
+    drive.heeds_cancel = False
+    swap = drive.swap
+    before = restored(swap.from_definition)
+    _launch(drive, before)
+    reading = _watch(drive, before)
+    serving.mark(drive.site.slot, ServingState.SERVING, before, reading.model_ids)
+    end = Status.FAILED if swap.diagnosis else Status.CANCELLED
+    drive.advance(end, rolled_back_to=before.key)
+
+
+def clean(drive: Drive) -> None:
+    """After a failure: no container, no half-loaded model. Says so when it could not."""
+    serving.mark(drive.site.slot, ServingState.STARTING)
+    try:
+        launching.raise_fence(drive.site, drive.swap.fence)
+        stop_everywhere(drive)
+    except StepFailed as trouble:
+        drive.progress(f"Could not tidy up: {trouble.cause.sentence}"[:200])
+    serving.mark(drive.site.slot, ServingState.IDLE)
+
+
+def stop_everywhere(drive: Drive) -> None:
+    site, container = drive.site, drive.site.slot.container_name
+    command = node_commands.stop_container(container, grace_seconds=GRACE_SECONDS)
+    results = site.on_each(site.names, lambda node: site.on(node, command, timeout=STOP_LIMIT_SECONDS))
+    for node, result in results.items():
+        if result.exit_status is None:
+            _unknown(node, "stopping the container", result)
+    _see_it_gone(drive)
+
+
+def _see_it_gone(drive: Drive) -> None:
+    """Exit codes prove nothing here: look at containers, processes and the port of every node."""
+    site = drive.site
+    command = node_commands.gone_check(site.slot.container_name, site.slot.vllm_port)
+    waited = 0.0
+    while True:
+        results = site.on_each(site.names, lambda node: site.on(node, command, timeout=15.0))
+        left = [_left(node, result) for node, result in results.items()]
+        if not any(left):
+            return
+        if waited >= GONE_LIMIT_SECONDS:
+            sentence = " ".join(filter(None, left))
+            raise StepFailed(Cause("not-gone", sentence, "Stop it on the Spark, then ask again."))
+        drive.wait(GONE_LOOK_SECONDS)
+        waited += GONE_LOOK_SECONDS
+
+
+def _left(node: str, result: CommandResult) -> str:
+    if result.exit_status is None:
+        _unknown(node, "looking whether the old model is gone", result)
+    report = read_gone(result.stdout)
+    return "" if report.gone else f"{node} still has {_what_is_left(report)}."
+
+
+def _what_is_left(report: GoneReport) -> str:
+    left = []
+    if report.container_status != "absent":
+        left.append(f"the container ({report.container_status})")
+    if report.vllm_processes:
+        left.append(f"{report.vllm_processes} vLLM processes")
+    if report.port_listening is not False:
+        left.append("a listener on the port")
+    return ", ".join(left) or "something that cannot be named"
+
+
+def _unknown(node: str, doing: str, result: CommandResult) -> None:
+    raise StepFailed(
+        Cause(
+            "spark-unreachable",
+            f"{node} stopped answering while {doing}: {result.reason}",
+            f"See that {node} is up and reachable; what it serves is not known until then.",
+        )
+    )
+
+
+def _launch(drive: Drive, definition: Definition) -> None:
+    launched = launching.launch(drive, definition)
+    lines = [(SwapMessage.Kind.LOG, {"node": line.node, "text": line.text}) for line in launched.lines]
+    drive.say(*lines, plan=launched.plan, log_file=launched.log_file or "", log_cursors={})
+
+
+def _watch(drive: Drive, definition: Definition) -> VllmReading:
+    container = drive.site.slot.container_name
+    source = LogSource(container, drive.swap.log_file or None)
+    nodes = (drive.site.head,) if source.file else drive.site.names_for(definition)
+    with LogFollowers(drive.site, nodes, source, drive.swap.log_cursors) as followers:
+        loading = Loading(drive, definition, definition.served_names(), followers, container)
+        reading = loading.until_ready()
+        loading.finish()
+    return reading
