@@ -1,8 +1,12 @@
 """Readers of the environment that fail loudly. Nothing else in the house reads os.environ."""
 
+import hashlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
+
+LONGEST_SOCKET_FOLDER = 80  # a Unix socket's whole path has at most 107 bytes
 
 
 class BadEnvironment(Exception):
@@ -54,3 +58,11 @@ def kept_secret(path: Path) -> str:
     except FileExistsError:
         pass
     return path.read_text().strip()
+
+
+def socket_folder(path: Path) -> Path:
+    """`path`, or a short stand-in for it under the temporary directory when Unix sockets would not fit in it."""
+    if len(str(path).encode()) <= LONGEST_SOCKET_FOLDER:
+        return path
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"spark-control-{os.getuid()}-{digest}"

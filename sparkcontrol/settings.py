@@ -140,7 +140,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"swaps.tasks.drive_swap": {"queue": "swaps"}, "cluster.tasks.*": {"queue": "probes"}}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
-NUDGE_DIR = DATA_DIR / "nudge"  # one datagram socket per web process
+NUDGE_DIR = env.socket_folder(DATA_DIR / "nudge")  # one datagram socket per web process
 
 LOGGING: dict[str, Any] = {
     "version": 1,
