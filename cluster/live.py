@@ -1,0 +1,226 @@
+"""The live feed: one hub per web process turns doorbells into rows and hands them to everybody who watches.
+
+A topic is looked at when its nudge rings and once a second in any case, by one reader for all its watchers. A watcher
+first catches up from the rows, then joins the topic without gap or double; one that is too slow is cut off and catches
+up from the rows again. So a lost nudge costs a second, and a dead feed is a slow page, never a wrong one.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections
+
+from cluster import nudge
+
+LOOK_EVERY_SECONDS = 1.0
+PAGE_ROWS = 500
+QUEUE_ROWS = 2000  # per watcher; more than this waiting and it reads the rows again at its own pace
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing to tell, at position `seq` of its topic. `merges`: only the newest of several in a row matters."""
+
+    seq: int
+    kind: str
+    data: dict[str, Any]
+    merges: bool = False
+    last: bool = False  # nothing follows
+
+
+Reader = Callable[[int, int], Sequence[Row]]
+"""(after, limit) -> the rows behind position `after`, oldest first. Called in the hub's own thread."""
+
+
+class Watcher:
+    """One client's place in a topic."""
+
+    def __init__(self, hub: "Hub", topic: "Topic", after: int) -> None:
+        self._hub = hub
+        self._topic = topic
+        self._queue: deque[Row] = deque()
+        self._queued_to = after
+        self._rung = asyncio.Event()
+
+    async def next(self, timeout: float) -> Row | None:
+        """The next row; None when nothing came for `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not self._queue:
+                    await self._catch_up() if self not in self._topic.watchers else await self._wait()
+        return self._queue.popleft() if self._queue else None
+
+    async def _wait(self) -> None:
+        self._rung.clear()
+        await self._rung.wait()
+
+    async def _catch_up(self) -> None:
+        """Read from the rows; join the topic once it is not ahead of what was read."""
+        rows = await self._hub.read(self._topic.reader, self._queued_to)
+        if rows is None:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            return
+        self._append(rows)
+        if len(rows) < PAGE_ROWS and self._topic.may_join(self._queued_to):
+            self._topic.join(self, self._queued_to)
+
+    def push(self, rows: Sequence[Row]) -> None:
+        """Called by the topic. A full queue cuts the watcher off from the topic; it goes on from the rows."""
+        self._append(rows)
+        if len(self._queue) > QUEUE_ROWS:
+            self._merge()
+        while len(self._queue) > QUEUE_ROWS:
+            self._queue.pop()
+            self._queued_to = self._queue[-1].seq
+            self._topic.watchers.discard(self)
+        self._rung.set()
+
+    def _append(self, rows: Sequence[Row]) -> None:
+        new = [row for row in rows if row.seq > self._queued_to]
+        if new:
+            self._queue.extend(new)
+            self._queued_to = new[-1].seq
+
+    def _merge(self) -> None:
+        kept: deque[Row] = deque()
+        for row in self._queue:
+            if kept and row.merges and kept[-1].merges and kept[-1].kind == row.kind:
+                kept.pop()
+            kept.append(row)
+        self._queue = kept
+
+
+class Topic:
+    """What several watchers look at: one reader, one position, one task while anybody has joined."""
+
+    def __init__(self, hub: "Hub", reader: Reader) -> None:
+        self.reader = reader
+        self.watchers: set[Watcher] = set()
+        self.users = 0
+        self.bell = asyncio.Event()
+        self._hub = hub
+        self._position = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def may_join(self, position: int) -> bool:
+        return not self.watchers or self._position <= position
+
+    def join(self, watcher: Watcher, position: int) -> None:
+        if not self.watchers:
+            self._position = position
+        self.watchers.add(watcher)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            await self._look()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.bell.wait(), LOOK_EVERY_SECONDS)
+            self.bell.clear()
+
+    async def _look(self) -> None:
+        """Read until a page is not full. Rows a watcher has already are skipped by the watcher."""
+        more = bool(self.watchers)
+        while more:
+            rows = await self._hub.read(self.reader, self._position)
+            more = rows is not None and len(rows) == PAGE_ROWS
+            if rows:
+                self._position = max(self._position, rows[-1].seq)
+                for watcher in tuple(self.watchers):
+                    watcher.push(rows)
+
+
+class Hub:
+    """All topics of one event loop. It listens for nudges while anybody watches."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, Topic] = {}
+        self._ear: socket.socket | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    @contextlib.asynccontextmanager
+    async def watch(self, name: str, reader: Reader, *, after: int) -> AsyncIterator[Watcher]:
+        """A watcher of topic `name` from behind position `after`. All watchers of a topic must bring equal readers."""
+        topic = self._enter(name, reader)
+        watcher = Watcher(self, topic, after)
+        try:
+            yield watcher
+        finally:
+            topic.watchers.discard(watcher)
+            self._leave(name, topic)
+
+    async def read(self, reader: Reader, after: int) -> Sequence[Row] | None:
+        """One page, read off the loop; None when the database did not answer, which the log then tells."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _page, reader, after)
+        except Exception:
+            logger.exception("The live feed could not read; it tries again.")
+            return None
+
+    def _enter(self, name: str, reader: Reader) -> Topic:
+        if not self._topics:
+            self._open()
+        topic = self._topics.setdefault(name, Topic(self, reader))
+        topic.users += 1
+        return topic
+
+    def _leave(self, name: str, topic: Topic) -> None:
+        topic.users -= 1
+        if topic.users == 0:
+            topic.close()
+            del self._topics[name]
+        if not self._topics:
+            self._close()
+
+    def _open(self) -> None:
+        # One thread for all reads: a bounded load on the database, and one connection that stays open meanwhile.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-feed")
+        self._ear = nudge.listen()
+        asyncio.get_running_loop().add_reader(self._ear.fileno(), self._hear, self._ear)
+
+    def _close(self) -> None:
+        if self._ear is not None:
+            asyncio.get_running_loop().remove_reader(self._ear.fileno())
+            nudge.unlisten(self._ear)
+        if self._thread is not None:
+            self._thread.submit(connections.close_all)
+            self._thread.shutdown(wait=False)
+        self._ear = self._thread = None
+
+    def _hear(self, ear: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                topic = self._topics.get(ear.recv(nudge.MAX_TOPIC_BYTES).decode(errors="replace"))
+                if topic is not None:
+                    topic.bell.set()
+
+
+def _page(reader: Reader, after: int) -> Sequence[Row]:
+    try:
+        return reader(after, PAGE_ROWS)
+    except Exception:
+        connections.close_all()  # it may be the connection that is broken
+        raise
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    """The hub of the running loop: one per web process."""
+    return _hubs.setdefault(asyncio.get_running_loop(), Hub())

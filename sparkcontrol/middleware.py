@@ -1,0 +1,120 @@
+"""In front of every view: a name for the request, one address with or without a last slash, no foreign callers, headers."""
+
+import re
+import uuid
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+
+from cluster.api import problems
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'{socket}",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+# Called from other pages since ever, and harmless: they change nothing that is ours to guard.
+OPEN_TO_OTHER_ORIGINS = ("/v1/", "/scrub", "/rehydrate", "/api/search", "/api/audio/", "/api/health-event")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HOST_WORD = re.compile(r"[A-Za-z0-9.\[\]:_-]{1,255}")
+
+
+class SecurityHeaders:
+    """The outermost of our own: what it adds must be on every answer, refusals of the inner ones included.
+
+    Synchronous on purpose: all middleware around it then runs in one thread hop instead of two hops each.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.request_id = _request_id(request)  # type: ignore[attr-defined]
+        _forget_last_slash(request)
+        response = _refuse_unsized_body(request) or _refuse_foreign_origin(request) or self.get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Content-Security-Policy", content_security_policy(request))
+        response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        if request.path_info.startswith("/api/"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+def content_security_policy(request: HttpRequest) -> str:
+    """'self' does not cover WebSockets in every browser, so our own are named."""
+    host = request.META.get("HTTP_HOST", "")
+    socket = f" ws://{host} wss://{host}" if HOST_WORD.fullmatch(host) else ""
+    return CONTENT_SECURITY_POLICY.format(socket=socket)
+
+
+def _request_id(request: HttpRequest) -> str:
+    given = request.headers.get("X-Request-ID", "")
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _forget_last_slash(request: HttpRequest) -> None:
+    """/api/swap/ is /api/swap: a redirect would turn an old client's POST into a GET."""
+    path = request.path_info
+    if path.startswith("/api/") and path.endswith("/"):
+        request.path_info = path.rstrip("/")
+        request.path = request.path.rstrip("/")
+
+
+def _refuse_unsized_body(request: HttpRequest) -> HttpResponseBase | None:
+    """Without a length the frameworks below take the body for empty, which would be a silent wrong answer."""
+    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+        return problems.plain(request, 411, detail="Send the body with a Content-Length.", code="length-required")
+    return None
+
+
+def _refuse_foreign_origin(request: HttpRequest) -> HttpResponseBase | None:
+    """A page of another site must not press our buttons; programs that send neither header pass."""
+    if request.method in SAFE_METHODS or request.path_info.startswith(OPEN_TO_OTHER_ORIGINS):
+        return None
+    origin = request.headers.get("Origin") or request.headers.get("Referer")
+    if origin is None or _is_ours(origin, request):
+        return None
+    detail = "This call comes from a page of another site; only Spark Control's own pages may change things."
+    return problems.plain(request, 403, detail=detail, code="foreign-origin")
+
+
+def _is_ours(origin: str, request: HttpRequest) -> bool:
+    try:
+        caller = urlsplit(origin)
+        own = urlsplit(f"{caller.scheme}://{request.META.get('HTTP_HOST', '')}")
+        default = {"http": 80, "https": 443}.get(caller.scheme)
+        same = (caller.hostname, caller.port or default) == (own.hostname, own.port or default)
+    except ValueError:
+        return False
+    trusted = f"{caller.scheme}://{caller.netloc}" in settings.CSRF_TRUSTED_ORIGINS
+    return (same and caller.hostname is not None) or trusted
+
+
+class OneThread:
+    """Does nothing but be synchronous: as the innermost middleware it makes all others run in one thread hop, not two each."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
