@@ -75,7 +75,7 @@ def installer(venv: Path) -> "list[str]":
     uv = str(own) if own.exists() else shutil.which("uv")
     if uv:
         return [uv, "pip", "install", "--quiet", "--python", python]
-    return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    return [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input"]
 
 
 def run(argv: "list[str]") -> None:
