@@ -1,0 +1,79 @@
+"""What contact with a Spark means for its row: the newest reading, its state, and an Event when that changed."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from cluster import events
+from cluster.models import Reading, Spark, SshState
+from cluster.probes import probe_host
+from cluster.readings import HostReading
+from cluster.ssh.base import AuthFailed, HostKeyMismatch, HostKeyUnknown, Transport, Unreachable
+
+PROBE_EVERY = timedelta(seconds=10)
+PROBE_AT_LEAST_EVERY = timedelta(seconds=60)
+CHARTED = ("gpu_busy_percent", "mem_available_bytes", "gpu_temperature_c", "gpu_power_watts", "disk_free_bytes")
+EVENTS = {
+    SshState.UP: ("spark.up", "{} answers."),
+    SshState.DOWN: ("spark.down", "{} does not answer: {}"),
+    SshState.REFUSED: ("spark.down", "{} refuses the sign-in: {}"),
+    SshState.QUARANTINED: ("spark.quarantined", "{} shows another host key and is left alone: {}"),
+}
+
+
+def look_at(transport: Transport) -> HostReading:
+    """One probe. Raises TransportError, also when the Spark took the question and said nothing at all."""
+    reading = probe_host(transport)
+    if reading.reachable_ms is None:
+        raise Unreachable("The Spark accepted the connection but did not answer in time; it may be overloaded or hung.")
+    return reading
+
+
+def note(spark: Spark, outcome: HostReading | Exception) -> Spark:
+    """Store a probe's reading, or why there is none. Only the columns of contact are written: a person may be editing."""
+    now = timezone.now()
+    before = SshState(spark.ssh_state)
+    if isinstance(outcome, HostReading):
+        spark.ssh_state, spark.ssh_problem = SshState.UP, ""
+        spark.reading, spark.probed_at = outcome.as_dict(), now
+    else:
+        spark.ssh_state, spark.ssh_problem = state_after(outcome), str(outcome)
+    if spark.ssh_state != before or spark.ssh_state_since is None:
+        spark.ssh_state_since = now
+    spark.next_probe_at = now + pause(spark, now)
+    with transaction.atomic():
+        _store(spark, outcome, now)
+        if spark.ssh_state != before:
+            _tell(spark)
+    return spark
+
+
+def _store(spark: Spark, outcome: HostReading | Exception, now: datetime) -> None:
+    columns = ["ssh_state", "ssh_state_since", "ssh_problem", "next_probe_at", "reading", "probed_at"]
+    Spark.objects.filter(pk=spark.pk).update(**{name: getattr(spark, name) for name in columns})
+    if isinstance(outcome, HostReading):
+        Reading.objects.create(spark=spark, at=now, **{name: getattr(outcome, name) for name in CHARTED})
+
+
+def state_after(error: Exception) -> SshState:
+    if isinstance(error, HostKeyMismatch):
+        return SshState.QUARANTINED
+    if isinstance(error, HostKeyUnknown):
+        return SshState.NEW
+    return SshState.REFUSED if isinstance(error, AuthFailed) else SshState.DOWN
+
+
+def pause(spark: Spark, now: datetime) -> timedelta:
+    """Until the next probe: 10 s, and for a Spark that is away as long as it has been away, up to 60 s."""
+    if spark.ssh_state == SshState.UP or spark.ssh_state_since is None:
+        return PROBE_EVERY
+    return min(PROBE_AT_LEAST_EVERY, max(PROBE_EVERY, now - spark.ssh_state_since))
+
+
+def _tell(spark: Spark) -> None:
+    state = SshState(spark.ssh_state)
+    if state in EVENTS:
+        kind, words = EVENTS[state]
+        data = {"spark": spark.name, "state": str(state)}
+        events.record(kind, words.format(spark.name, spark.ssh_problem), spark=spark, data=data)
