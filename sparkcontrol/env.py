@@ -1,5 +1,6 @@
 """Readers of the environment that fail loudly. Nothing else in the house reads os.environ."""
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -51,12 +52,13 @@ def private_folder(path: Path) -> Path:
 
 def kept_secret(path: Path) -> str:
     """The secret in `path`, made up (mode 0600) when the file is not there yet; safe when several processes start."""
-    private_folder(path.parent)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    if not path.exists():
+        fresh = private_folder(path.parent) / f".{path.name}.{secrets.token_hex(8)}"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):  # another process was first, and its secret is whole
+            os.link(fresh, path)
+        fresh.unlink()
     return path.read_text().strip()
 
 
