@@ -4,12 +4,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from sparkcontrol import env
+from sparkcontrol import env, folders
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("SPARKCONTROL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 DEBUG = env.boolean("SPARKCONTROL_DEBUG", False)
-SECRET_KEY = env.text("SPARKCONTROL_SECRET_KEY") or env.kept_secret(DATA_DIR / "secret-key")
+SECRET_KEY = env.text("SPARKCONTROL_SECRET_KEY") or folders.kept_secret(DATA_DIR / "secret-key")
 SPARKCONTROL_ENCRYPTION_KEY_FILE = Path(env.text("SPARKCONTROL_ENCRYPTION_KEYS", str(DATA_DIR / "encryption-keys")))
 
 BIND = env.text("BIND", "127.0.0.1")
@@ -124,9 +124,9 @@ SPECTACULAR_SETTINGS = {
 # A delivery is a doorbell: acknowledged early, never redelivered, the row decides (docs/architecture.md).
 CELERY_BROKER_URL = "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
-    "data_folder_in": str(env.private_folder(DATA_DIR / "broker")),
+    "data_folder_in": str(folders.private_folder(DATA_DIR / "broker")),
     "data_folder_out": str(DATA_DIR / "broker"),
-    "control_folder": env.private_folder(DATA_DIR / "broker-control"),
+    "control_folder": folders.private_folder(DATA_DIR / "broker-control"),
     "store_processed": False,
     "polling_interval": 0.1,
 }
@@ -140,7 +140,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"swaps.tasks.drive_swap": {"queue": "swaps"}, "cluster.tasks.*": {"queue": "probes"}}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
-NUDGE_DIR = env.socket_folder(DATA_DIR / "nudge")  # one datagram socket per web process
+NUDGE_DIR = folders.socket_folder(DATA_DIR / "nudge")  # one datagram socket per web process
 
 LOGGING: dict[str, Any] = {
     "version": 1,
