@@ -106,7 +106,9 @@ class Loading:
         return self._verify()
 
     def _verify(self) -> VllmReading | None:
-        reading = probe_vllm(self.drive.site.slot.base_url, timeout=COMPLETION_SECONDS, complete=True)
+        reading = probe_vllm(
+            self.drive.site.slot.base_url, timeout=COMPLETION_SECONDS, complete=True, model=self.expected_ids[0]
+        )
         if reading.completion_ok:
             return reading
         self._check_alive(now=True)

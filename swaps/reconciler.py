@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from cluster.models import Slot, Spark
 from swaps import tasks
-from swaps.models import Serving, Swap
+from swaps.models import Swap
 
 RING_AGAIN = timedelta(seconds=30)
 
@@ -37,8 +37,3 @@ def ring_for_probes() -> None:
     for slot_id in Slot.objects.filter(due).values_list("pk", flat=True):
         tasks.probe_slot.delay(slot_id)
 
-
-def ensure_rows() -> None:
-    """Every slot has its Serving row."""
-    for slot in Slot.objects.filter(serving=None):
-        Serving.objects.get_or_create(slot=slot)
