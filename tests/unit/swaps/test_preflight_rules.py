@@ -1,0 +1,101 @@
+"""From facts to checks: what blocks a swap, what only warns, and in which words."""
+
+import pytest
+
+from swaps.checks import Check, CheckState
+from swaps.definition import Definition
+from swaps.node_reports import ContainerState, PreflightFacts, RunningContainer
+from swaps.preflight_rules import judge
+
+GOOD = {
+    "launcher": "present",
+    "docker": "ok",
+    "image_id": "sha256:aa",
+    "port_free": True,
+    "disk_free": 900 * 1024**3,
+    "weights": "complete",
+}
+MODEL = Definition(key="m", label="M", repo="org/m")
+LOCAL = Definition(key="m", label="M", local_path="/srv/models/m")
+
+
+def checks(definition: Definition = MODEL, silent: dict[str, str] | None = None, **facts: object) -> list[Check]:
+    fact = PreflightFacts(**{**GOOD, **facts})  # type: ignore[arg-type]
+    return judge({"spark-1": fact}, silent or {}, definition, "vllm_node", "vllm-node")
+
+
+def states(found: list[Check]) -> dict[str, CheckState]:
+    return {check.code: check.state for check in found if check.state is not CheckState.OK}
+
+
+def test_a_good_node_passes_with_a_sentence_for_each_look() -> None:
+    found = checks()
+
+    assert not states(found)
+    assert {"launcher", "docker", "image", "weights"} <= {check.code for check in found}
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"launcher": "absent"}, "launcher-missing"),
+        ({"launcher": "not-executable"}, "launcher-missing"),
+        ({"docker": "failed", "docker_problem": "permission denied"}, "docker-unavailable"),
+        ({"docker": "absent"}, "docker-unavailable"),
+        ({"image_id": ""}, "image-missing"),
+        ({"mods_absent": ("mods/x",)}, "mod-missing"),
+        ({"port_free": False, "port_holder": "python3"}, "port-in-use"),
+        ({"disk_free": 1024**3}, "disk-full"),
+    ],
+)
+def test_it_blocks_what_cannot_work(facts: dict[str, object], code: str) -> None:
+    found = checks(**facts)
+
+    assert states(found)[code] is CheckState.BLOCKS
+    blocking = next(check for check in found if check.code == code)
+    assert blocking.remedy and blocking.node == "spark-1"
+
+
+def test_a_silent_node_blocks_with_its_reason() -> None:
+    found = checks(silent={"spark-2": "spark-2 did not answer within 10 s."})
+
+    assert (found[0].code, found[0].node, found[0].state) == ("spark-unreachable", "spark-2", CheckState.BLOCKS)
+    assert "within 10 s" in found[0].sentence
+
+
+def test_the_port_may_be_held_by_the_model_that_is_about_to_stop() -> None:
+    ours = ContainerState(exists=True, running=True, labels=(("sparkcontrol.swap", "3"),))
+
+    assert not states(checks(port_free=False, port_holder="python3", container=ours))
+
+
+def test_a_container_somebody_else_started_is_named_before_it_is_stopped() -> None:
+    foreign = ContainerState(exists=True, running=True)
+
+    assert states(checks(container=foreign)) == {"container-not-ours": CheckState.WARNING}
+
+
+def test_missing_weights_warn_for_a_repo_and_block_for_a_local_path() -> None:
+    assert states(checks(weights="absent")) == {"weights-missing": CheckState.WARNING}
+    assert states(checks(LOCAL, weights="absent")) == {"weights-missing": CheckState.BLOCKS}
+
+
+def test_other_users_of_the_memory_are_named() -> None:
+    found = checks(running=(RunningContainer("ollama", "ollama/ollama:latest"),))
+
+    assert states(found) == {"gpu-shared": CheckState.WARNING}
+    assert "ollama" in next(check.sentence for check in found if check.code == "gpu-shared")
+
+
+def test_images_that_differ_between_nodes_block() -> None:
+    one, two = PreflightFacts(**GOOD), PreflightFacts(**{**GOOD, "image_id": "sha256:bb"})  # type: ignore[arg-type]
+
+    found = judge({"spark-1": one, "spark-2": two}, {}, MODEL, "vllm_node", "vllm-node")
+
+    assert states(found) == {"image-mismatch": CheckState.BLOCKS}
+
+
+def test_what_a_node_could_not_say_is_no_failure() -> None:
+    unknown = PreflightFacts(launcher="present", docker="ok")
+
+    assert not states(judge({"spark-1": unknown}, {}, MODEL, "vllm_node", "vllm-node"))
