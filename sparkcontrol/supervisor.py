@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sparkcontrol import env
 from sparkcontrol.children import Child, Program, rotate
+from sparkcontrol.loopback import SSH_PORT, first_address
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # nohup asks us to ignore a hang-up; a blocked signal would arrive all the same.
@@ -109,12 +110,10 @@ class Supervisor:
 
     def simulator(self) -> Program:
         folder = self.options.data / "sim"
-        key = self.options.data / "install-key.pub"
+        place = ["--first-address", first_address(folder / "topology.json"), "--ssh-port", str(SSH_PORT)]
+        argv = ["-m", "cluster.simulator", "serve", str(folder), *place]
         # SIGTERM at our death, because it has containers to end.
-        return self.program(
-            "simulator", "-m", "cluster.simulator", "serve", str(folder), "--authorized-key", str(key),
-            says=True, at_parent_death=signal.SIGTERM,
-        )  # fmt: skip
+        return self.program("simulator", *argv, says=True, at_parent_death=signal.SIGTERM)
 
     def web(self, door: socket.socket) -> Program:
         """Daphne gets our listening socket, so connections wait, not fail, while it starts again."""
