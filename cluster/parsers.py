@@ -15,8 +15,8 @@ STATUS = "status "
 LABELS_KEPT = ("sparkctl.", "sparkrun.", "com.docker.compose.project", "com.docker.compose.service")
 MAX_COMMAND = 400
 _SECRETS = re.compile(
-    r"(?i)((?:--?[\w-]*(?:api-?key|token|secret|password)[\w-]*|\b[\w]*(?:API_?KEY|TOKEN|SECRET|PASSWORD))[=\s]\s*)\S+"
-    r"|\b(?:hf_|nvapi-|sk-|spk_|ghp_)[\w-]{6,}"
+    r"(?i)(--?(?:[\w-]*-)?(?:api-?key|token|secret|password)[=\s]\s*|\b\w*(?:api_?key|token|secret|password)=)\S+"
+    r"|\b(?:hf_|nvapi-|sk-|spk_|ghp_)[\w-]{8,}"
 )
 _SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})?[ \t]+(\S+)(?:[ \t]+-?\d+)?$")
 _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')

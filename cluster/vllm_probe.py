@@ -1,10 +1,11 @@
 """Questions to a vLLM over HTTP: health, models, load, and whether it really answers."""
 
+import atexit
 import json
 import os
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -181,10 +182,17 @@ def _complete(server: _Server, found: _Findings, model: str | None) -> None:
         found.error = found.error or f"{server.label} did not complete a test prompt (answered {answer.status})."
 
 
-@lru_cache(maxsize=1)
-def _client(_pid: int) -> httpx.Client:
-    """One client for each process: a forked child must not share its parent's connections."""
+@cache
+def _client(pid: int) -> httpx.Client:
+    """One client for each process: a forked child must not share its parent's connections (nor close them)."""
     # vLLM's web server drops a silent connection after 5 s; we must let go first, or meet it half closed
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=3.0)
     transport = httpx.HTTPTransport(trust_env=False, limits=limits)
-    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+    client = httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+    atexit.register(_close, client, pid)
+    return client
+
+
+def _close(client: httpx.Client, pid: int) -> None:
+    if pid == os.getpid():
+        client.close()
