@@ -6,7 +6,7 @@ The traps of launch-cluster.sh that shape this file are in spark-facts.md 1.2 to
 import shlex
 from dataclasses import dataclass
 
-from cluster.ssh.command import Command
+from cluster.ssh.command import Command, UnsafeWord
 from swaps import node_scripts as scripts
 from swaps.argument_rules import (
     is_container_name,
@@ -84,8 +84,8 @@ class LaunchPlan:
     step_seconds: int
 
     def display(self) -> tuple[str, ...]:
-        """The steps for people, secrets masked."""
-        return tuple(step.display() for step in self.steps)
+        """The launcher calls for people: without the guard around them."""
+        return tuple(_shown(step) for step in self.steps)
 
 
 def image_of(definition: Definition, placement: Placement) -> str:
@@ -113,8 +113,9 @@ def build_launch(
     _check_placement(placement)
     nodes = nodes_of(definition, placement)
     _check_launcher(definition, capabilities)
-    builder = _Builder(definition, placement, capabilities, nodes, fence, swap_id)
-    return builder.plan()
+    plan = _Builder(definition, placement, capabilities, nodes, fence, swap_id).plan()
+    _check_size(plan)
+    return plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +154,12 @@ class _Builder:
 
     def _container_words(self) -> tuple[str, ...]:
         """vLLM's argv behind those settings that docker's unquoted arguments cannot carry."""
-        quoted = [f"{name}={value}" for name, value in self.definition.env if not is_plain_word(value)]
+        quoted = [setting for setting in _settings(self.definition) if not is_plain_word(setting)]
         return ("env", *quoted, *self.vllm_argv()) if quoted else self.vllm_argv()
 
     @property
     def _plain(self) -> bool:
-        return all(is_plain_word(word) for word in self._container_words_raw())
-
-    def _container_words_raw(self) -> tuple[str, ...]:
-        values = tuple(value for _, value in self.definition.env if value)
-        return (*self.definition.args, self.definition.model_argument(), *values)
+        return _fragile_word(self.definition) is None
 
     @property
     def _ray(self) -> bool:
@@ -208,7 +205,7 @@ class _Builder:
         return [] if self.capabilities.ray_flag else ["--no-ray"]
 
     def _plain_env(self) -> list[str]:
-        return [f"{name}={value}" for name, value in self.definition.env if is_plain_word(value)]
+        return [setting for setting in _settings(self.definition) if is_plain_word(setting)]
 
     def _docker_words(self) -> tuple[str, ...]:
         """For docker run on every node. Each word is plain: the launcher expands them unquoted."""
@@ -231,14 +228,10 @@ class _Builder:
     def _foreground_step(self) -> Command:
         """The old exec keeps running as long as vLLM does; on a cluster that is already up it cleans nothing up."""
         words = self._container_words()
-        if self.capabilities.joined_exec:
+        if self.capabilities.joined_exec and not all(map(is_plain_word, words)):
             words = (shlex.join(words),)  # the launcher joins its words and gives the line to `bash -c`, once
-        return self._step(scripts.LAUNCH_FOREGROUND, "exec", (*self._foreground_words(), "exec", *words))
-
-    def _foreground_words(self) -> tuple[str, ...]:
-        """Only what finds the running containers again; mods and image count for `start` alone."""
-        words = self._launcher_words()
-        return tuple(word for word in words[: words.index("-t")] if word != "-d")
+        launcher = (word for word in self._launcher_words() if word != "-d")
+        return self._step(scripts.LAUNCH_FOREGROUND, "exec", (*launcher, "exec", *words))
 
     def _step(self, script: str, name: str, words: tuple[str, ...]) -> Command:
         head = (self.placement.slot, str(self.swap_id), name, str(self._seconds()))
@@ -297,6 +290,25 @@ def _check_placement(placement: Placement) -> None:
             )
 
 
+def _shown(step: Command) -> str:
+    """argv is: slot, fence, then slot, swap, step name and seconds for the script, then the launcher's words."""
+    settings = [f"{name}={value}" for name, value in step.env]
+    return shlex.join([*settings, *(str(word) for word in step.argv[6:])])
+
+
+def _check_size(plan: LaunchPlan) -> None:
+    """The wire carries words of 4 KiB and commands of 100 KiB; joined forms can exceed that only here."""
+    try:
+        for step in plan.steps:
+            step.wire()
+    except UnsafeWord as error:
+        raise CannotLaunch(
+            "command-too-long",
+            f"The launch command cannot be sent: {error}.",
+            "Shorten the arguments, docker arguments or environment of the model definition.",
+        ) from error
+
+
 UPDATE = "Update the launcher on the Spark (git pull in its directory)."
 
 
@@ -323,10 +335,19 @@ def _flags_needed(definition: Definition) -> list[str]:
     return sorted(flags | ({"--apply-mod"} if definition.mods else set()))
 
 
+def _settings(definition: Definition) -> list[str]:
+    return [f"{name}={value}" for name, value in definition.env]
+
+
+def _fragile_word(definition: Definition) -> str | None:
+    """The first word of the container's command that needs quoting."""
+    words = (*definition.args, *_settings(definition))
+    return next((word for word in words if not is_plain_word(word)), None)
+
+
 def _check_words(definition: Definition, capabilities: Capabilities) -> None:
     """Refuse words that this launcher would take apart."""
-    words = [*definition.args, *(value for _, value in definition.env)]
-    fragile = next((word for word in words if not is_plain_word(word)), None)
+    fragile = _fragile_word(definition)
     if fragile is None or capabilities.joined_exec:
         return
     if not capabilities.quoted_exec:
