@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from swaps.diagnosis_rules import EXIT_CODES, RULES, UNEXPLAINED
 from swaps.failure_rule import Rank, Rule, Telling
 from swaps.load_progress import STAGES, START, LoadState, Stage, observe
-from swaps.log_line import DEBUG, INFO, WARNING, LogLine, parse_line
+from swaps.log_line import DEBUG, ERROR, INFO, WARNING, LogLine, parse_line
 from swaps.masking import mask_secrets
 
 _WINDOW_LINES = 40  # a traceback's message may follow its first words by this much
@@ -44,7 +44,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class _Line:
-    """A parsed line with its place: how far its node had come when it was printed."""
+    """A parsed line with its place: how far the load was before it, and the stage it reached."""
 
     index: int
     node: str
@@ -109,13 +109,15 @@ def unexplained(last_lines: Iterable[str | tuple[str, str]]) -> Diagnosis:
 
 def _read(lines: Iterable[tuple[str, str]]) -> list[_Line]:
     states: dict[str, LoadState] = {}
-    log = []
+    furthest = START
+    log: list[_Line] = []
     for index, (node, text) in enumerate(lines):
         before = states.get(node, START)
         after = states[node] = observe(before, text)
         parsed = parse_line(text)
         reached = after.stage if after.stage is not before.stage else None
-        log.append(_Line(index, node, parsed, before, reached))
+        log.append(_Line(index, node, parsed, furthest, reached))
+        furthest = max(furthest, after, key=lambda state: state.percent)
     return log
 
 
@@ -177,14 +179,20 @@ def _choose(found: Sequence[_Finding]) -> _Finding | None:
 
 
 def _last_exception(ranked: Sequence[_Finding], found: Sequence[_Finding]) -> list[_Finding]:
-    """The last exception before the final word of the death; later ones belong to the clean-up.
+    """The last exception of the process that raised the first one, before the final word of the death.
 
+    Others are processes noticing that one of them is gone.
     While vLLM serves, an exception may be one request's own affair; only a death makes it count.
     """
     ends = [f.line.index for f in found if f.rank is Rank.CONSEQUENCE]
     before = [f for f in ranked if ends and f.line.index < ends[-1]]
     starting = [f for f in ranked if not f.line.state.startup_complete]
-    return before[-1:] or starting[:1]
+    first = (before or starting)[:1]
+    return [f for f in before if _same_origin(f.line, first[0].line)][-1:] or first
+
+
+def _same_origin(one: _Line, other: _Line) -> bool:
+    return one.node == other.node and one.parsed.process == other.parsed.process
 
 
 def _refined(first: _Finding, found: Sequence[_Finding]) -> _Finding:
@@ -205,16 +213,28 @@ def _explain(finding: _Finding, log: Sequence[_Line]) -> Diagnosis:
     return Diagnosis(
         code=code or finding.rule.code,
         sentence=telling.sentence.format_map(values),
-        remedy=telling.remedy.format_map(values),
+        remedy=_OLD_CONTAINER_REMEDY if _met_old_vllm(finding, log) else telling.remedy.format_map(values),
         evidence=_evidence(_best_evidence(finding, log)),
         node=line.parsed.ip or line.node or None,
     )
 
 
+def _met_old_vllm(finding: _Finding, log: Sequence[_Line]) -> bool:
+    """Whether the launcher put this vLLM beside one that still ran (spark-facts 1.4)."""
+    if finding.rule.code not in _FROM_OLD_CONTAINER:
+        return False
+    return any(_OLD_CONTAINER.search(line.parsed.body) for line in log[: finding.line.index])
+
+
 def _window(line: _Line, log: Sequence[_Line]) -> str:
+    """The line and what the same process said with it: a message may go on over several lines."""
     following = log[line.index : line.index + _WINDOW_LINES]
-    same = (f.parsed.body for f in following if f.node == line.node)
-    return mask_secrets(" ".join(same))
+    same = (f.parsed.body for f in following if f is line or _continues(f, line))
+    return mask_secrets("\n".join(same))
+
+
+def _continues(later: _Line, line: _Line) -> bool:
+    return _same_origin(later, line) and later.parsed.level in (None, ERROR)
 
 
 def _telling(rule: Rule, window: str, known: dict[str, str]) -> tuple[Telling, dict[str, str]]:
@@ -234,7 +254,7 @@ def _best_evidence(finding: _Finding, log: Sequence[_Line]) -> str:
     start = finding.line.index
     for line in log[start : start + _WINDOW_LINES]:
         body = line.parsed.body
-        same = line.node == finding.line.node and finding.rule.pattern.search(body)
+        same = _same_origin(line, finding.line) and finding.rule.pattern.search(body)
         if same and not _SOURCE_LINE.match(body):
             return body
     return finding.line.parsed.body
@@ -249,6 +269,7 @@ def _known_before(line: _Line, log: Sequence[_Line]) -> dict[str, str]:
     known["the_port"] = f"port {known['port']}" if known["port"] else "its port"
     known["the_model"] = known["model"] or "the model"
     known["budget"] = f" (--gpu-memory-utilization {known['share']})" if known["share"] else ""
+    known["stage"] = line.state.stage.value
     known["during"] = _DURING[line.state.stage]
     known["line"] = _quotable(line.parsed.body)
     return known
@@ -260,7 +281,7 @@ def _short(text: str) -> str:
 
 
 def _quotable(body: str) -> str:
-    return _short(mask_secrets(body)).rstrip(".")
+    return _short(mask_secrets(body).removeprefix("docker: ").removeprefix(_DAEMON)).rstrip(".")
 
 
 def _evidence(body: str) -> str:
@@ -268,11 +289,26 @@ def _evidence(body: str) -> str:
     return masked if len(masked) <= _EVIDENCE_CHARS else masked[: _EVIDENCE_CHARS - 1] + "…"
 
 
+_OLD_CONTAINER = re.compile(r"already running\. Skipping launch")
+_OLD_CONTAINER_REMEDY = (
+    "Stop the slot on every Spark, then start again: an old container was still running, and vLLM"
+    " was started beside the one in it."
+)
+_FROM_OLD_CONTAINER = {
+    "port-in-use",
+    "not-enough-free-memory",
+    "no-kv-cache-room",
+    "context-too-long",
+    "out-of-memory",
+    "memory-profiling-race",
+}
+
 # The launcher repeats the command before it runs it, and Python repeats the source of a traceback:
 # words in them are not events.
 _ECHO = re.compile(r"Executing command|Launching worker|Action: |File \"|usage: |[~^]+$")
 _SOURCE_LINE = re.compile(r"raise |assert |f?[\"']|logger\.|\w+ = |return ")
 
+_DAEMON = "Error response from daemon: "
 _UNKNOWN = {"port": "", "model": "", "share": "", "max_len": "", "kv_gib": ""}
 _KNOWN = {
     "port": re.compile(r"(?:--port[ =]|'port': )(\d{1,5})\b"),

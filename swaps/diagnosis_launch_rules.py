@@ -116,7 +116,7 @@ _LAUNCHER: tuple[Rule, ...] = (
         tell(
             "The head Spark could not reach {host} by SSH ({reason}).",
             "Check that {host} is switched on and that its fabric address is right.",
-            facts=r"ssh: connect to host (?P<host>\S+) port \d+: (?P<reason>[A-Za-z ]+)",
+            facts=r"ssh: connect to host (?P<host>\S+) port \d+: (?P<reason>[A-Za-z ]+?)\s*$",
         ),
         tell(
             "The head Spark could not log in to its worker by SSH ({line}).",
@@ -146,7 +146,16 @@ _LAUNCHER: tuple[Rule, ...] = (
     ),
     rule(
         "no-fabric-interface",
-        r"Error: (?:ibdev2netdev not found|No active IB interfaces found)",
+        r"Error: ibdev2netdev not found",
+        tell(
+            "The launcher could not look for the fast link, because ibdev2netdev is not installed.",
+            "Name the interfaces with ETH_IF and IB_IF in the launcher's .env file, or install"
+            " ibdev2netdev on this Spark.",
+        ),
+    ),
+    rule(
+        "no-fabric-interface",
+        r"Error: No active IB interfaces found",
         tell("The launcher found no active fast link between the Sparks.", _CABLE),
     ),
     rule(
@@ -235,7 +244,7 @@ _DOCKER: tuple[Rule, ...] = (
         tell(
             "Docker's description of the GPU is out of date ({device}), usually after a driver update.",
             "On the Spark run: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, then start again.",
-            facts=r"unresolvable CDI devices (?P<device>[\w./=:-]+)",
+            facts=r"unresolvable CDI devices (?P<device>[\w./=:-]*\w)",
         ),
         tell(
             "Docker's description of the GPU is out of date, usually after a driver update.",

@@ -11,7 +11,16 @@ _LESS = (
     "Lower --max-num-seqs or --max-model-len, stop other programs that use this Spark's memory,"
     " or choose a smaller or more strongly quantized model."
 )
+_SMALLER = (
+    "Stop other programs that use this Spark's memory, choose a smaller or more strongly quantized"
+    " model, or run it on two Sparks."
+)
 _FREE_FIRST = "Stop what else uses this Spark's memory (an earlier model may still hold some), then start again."
+
+
+def _advice(values: Mapping[str, str]) -> dict[str, str]:
+    """While weights load, shorter contexts and fewer requests would not have helped."""
+    return {"advice": _SMALLER if values["stage"] in ("loading", "loaded") else _LESS}
 
 
 def _fitting_share(values: Mapping[str, str]) -> dict[str, str]:
@@ -60,14 +69,14 @@ MEMORY_RULES: tuple[Rule, ...] = (
             "Set --max-model-len to {fits} or less, or raise --gpu-memory-utilization if the"
             " Spark has memory to spare.",
             facts=r"max seq len \((?P<len>[\d,]+)\),?\s*\(?(?P<need>\d[\d.]*) GiB KV cache is needed"
-            r".{0,120}?memory \((?P<have>\d[\d.]*) GiB\)"
-            r".{0,120}?estimated maximum model length is (?P<fits>[1-9][\d,]*)",
+            r"(?s:.{0,120}?)memory \((?P<have>\d[\d.]*) GiB\)"
+            r"(?s:.{0,120}?)estimated maximum model length is (?P<fits>[1-9][\d,]*)",
         ),
         tell(
             "One request of {len} tokens needs {need} GiB of KV cache, but only {have} GiB is left for it.",
             "Lower --max-model-len, or raise --gpu-memory-utilization if the Spark has memory to spare.",
             facts=r"max seq len \((?P<len>[\d,]+)\),?\s*\(?(?P<need>\d[\d.]*) GiB KV cache is needed"
-            r".{0,120}?memory \((?P<have>\d[\d.]*) GiB\)",
+            r"(?s:.{0,120}?)memory \((?P<have>\d[\d.]*) GiB\)",
         ),
         tell(
             "The context length of {len} tokens is too long: the KV cache holds only {fits}.",
@@ -154,20 +163,22 @@ MEMORY_RULES: tuple[Rule, ...] = (
     ),
     rule(
         "out-of-memory",
-        r"CUDA out of memory|OutOfMemoryError|not enough GPU memory|CUDA error: out of memory"
+        r"CUDA out of memory|OutOfMemoryError|not enough GPU memory|CUDA (?:driver )?error: out of memory"
         r"|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY",
         tell(
             "Memory ran out {during}: vLLM asked for {asked} more, and only {left} was free.",
-            _LESS,
+            "{advice}",
             facts=r"Tried to allocate (?P<asked>\d[\d.]* [KMG]iB).{0,200}?of which"
             r" (?P<left>\d[\d.]* (?:[KMG]iB|bytes)) is free",
+            derive=_advice,
         ),
         tell(
             "Memory ran out {during}: vLLM asked for {asked} more than there was.",
-            _LESS,
+            "{advice}",
             facts=r"Tried to allocate (?P<asked>\d[\d.]* [KMG]iB)",
+            derive=_advice,
         ),
-        tell("Memory ran out {during}.", _LESS),
+        tell("Memory ran out {during}.", "{advice}", derive=_advice),
     ),
     rule(
         "out-of-memory",
@@ -178,9 +189,17 @@ MEMORY_RULES: tuple[Rule, ...] = (
     rule(
         "killed",
         r"earlyoom: .*sending SIG|sending SIG(?:TERM|KILL) to process \d+.*(?:vllm|python)"
-        r"|Out of memory: Killed process|^\S+: line \d+: +\d+ Killed\b|exit ?code: -9\b",
+        r"|Out of memory: Killed process",
         tell(
             "The Spark ran short of memory {during}, and vLLM was killed to protect it.",
+            "Lower --gpu-memory-utilization, or stop other programs that use this Spark's memory.",
+        ),
+    ),
+    rule(
+        "killed",
+        r"^\S+: line \d+: +\d+ Killed\b|exit ?code: -9\b|^Killed$",
+        tell(
+            "vLLM was killed {during}; if nobody stopped it, the Spark ran out of memory.",
             "Lower --gpu-memory-utilization, or stop other programs that use this Spark's memory.",
         ),
     ),

@@ -1,4 +1,7 @@
-"""Arguments, model files, image and network (spark-facts 3.3)."""
+"""Arguments, model files and the image (spark-facts 3.3)."""
+
+import re
+from collections.abc import Mapping
 
 from swaps.failure_rule import Rank, Rule, rule, tell
 
@@ -10,10 +13,21 @@ _DOWNLOAD = "Download the complete model to every Spark of this slot, then start
 _SPELLING = "Check the spelling of the repository or path in the model's definition."
 _NEWER = "Use a newer vLLM image for this model."
 _OTHER_WEIGHTS = "Use the image, mod or quantization that the model's page names for DGX Spark, or a newer vLLM image."
-_FABRIC = (
-    "Check the cable, the fabric addresses and that both Sparks use the same interface (ETH_IF,"
-    " IB_IF in the launcher's .env file)."
-)
+
+
+def _named_flags(values: Mapping[str, str]) -> dict[str, str]:
+    """Only the names out of `--flag value --other=value`: the values were not the problem."""
+    flags = re.findall(r"(?<!\S)--?[A-Za-z][\w.-]*", values["words"])
+    if not flags:
+        return {"flags": values["words"], "s": ""}
+    names = flags[0] if len(flags) == 1 else f"{', '.join(flags[:-1])} and {flags[-1]}"
+    return {"flags": names, "s": "s" if len(flags) > 1 else ""}
+
+
+def _gigabytes(amount: str) -> str:
+    return f"{float(amount.removesuffix(' MB')) / 1000:.1f} GB"
+
+
 _MODEL_URL = r"https?://[\w.-]+/(?:api/models/)?(?P<repo>[\w.-]+/[\w.-]*\w)"
 
 _ARGUMENTS: tuple[Rule, ...] = (
@@ -21,9 +35,10 @@ _ARGUMENTS: tuple[Rule, ...] = (
         "unknown-argument",
         r"error: unrecognized arguments",
         tell(
-            "This image's vLLM does not know the argument {flags}.",
-            "Remove {flags} from the model's vLLM arguments, or use an image whose vLLM knows it.",
-            facts=r"unrecognized arguments: (?P<flags>\S.{0,200}?)(?:$|\s{2,}|\s(?=\(|Traceback|usage:))",
+            "This image's vLLM does not know the argument{s} {flags}.",
+            "Remove {flags} from the model's vLLM arguments, or use a newer image.",
+            facts=r"unrecognized arguments: (?P<words>\S.*)$",
+            derive=_named_flags,
         ),
         tell(
             "This image's vLLM does not know one of the arguments.",
@@ -113,8 +128,12 @@ _FILES: tuple[Rule, ...] = (
         tell(
             "'{name}' is neither a folder on this Spark nor a model on Hugging Face.",
             _SPELLING,
-            facts=r"(?:directory specified:? |OSError: |^)'?(?P<name>[\w./@:+-]{1,200}?)'?"
-            r"(?:$|[\s.,]|is not a local folder)",
+            facts=r"directory specified:? '(?P<name>[^']{1,200})'",
+        ),
+        tell(
+            "'{name}' is neither a folder on this Spark nor a model on Hugging Face.",
+            _SPELLING,
+            facts=r"(?P<name>[\w./@:+-]{1,200}) is not a local folder",
         ),
         tell("The model {the_model} was not found.", _SPELLING),
         refines=("no-token",),
@@ -230,13 +249,14 @@ _FILES: tuple[Rule, ...] = (
         r"PermissionError: |\[Errno 13\] Permission denied",
         tell(
             "vLLM may not read or write {path}.",
-            "Give the login user that folder back: sudo chown -R $USER on the Spark; containers"
-            " leave files owned by root.",
+            "On the Spark run: sudo chown -R $USER ~/.cache; earlier containers may have left files"
+            " there that belong to root.",
             facts=r"Permission denied: '(?P<path>[^']{1,300})'",
         ),
         tell(
             "vLLM lacks the permission to read or write one of its files ({line}).",
-            "Give the login user the model cache back: sudo chown -R $USER ~/.cache on the Spark.",
+            "On the Spark run: sudo chown -R $USER ~/.cache; earlier containers may have left files"
+            " there that belong to root.",
         ),
     ),
 )
@@ -262,7 +282,7 @@ _FIT: tuple[Rule, ...] = (
         tell(
             "This image's vLLM cannot run the quantization {method}.",
             "Use an image made for {method}, or another quantization of the model.",
-            facts=r"quantization method:? ['`\"]?(?P<method>\w[\w.-]*)",
+            facts=r"quantization method:? ['`\"]?(?P<method>\w(?:[\w.-]*\w)?)",
         ),
         tell(
             "This image's vLLM cannot run the model's quantization on a DGX Spark.",
@@ -294,13 +314,19 @@ _FIT: tuple[Rule, ...] = (
             "This image was built for other GPUs than the Spark's GB10.",
             "Use a vLLM image made for DGX Spark (GPU generation sm_121).",
         ),
+        refines=("kernel-build-failed",),
     ),
     rule(
         "kernel-build-failed",
         r"Ninja build failed|BackendCompilerFailed|InductorError|Failed to find C compiler"
         r"|ptxas fatal|nvcc fatal",
         tell(
-            "vLLM could not compile the model's GPU code ({line}).",
+            "vLLM could not compile the model's GPU code ({reason}).",
+            "Try --enforce-eager in the model's vLLM arguments, or a newer image made for DGX Spark.",
+            facts=r"(?P<reason>(?:\w+ )?fatal\s*: .{1,160}|\berror: .{1,160}|InductorError: .{1,160})$",
+        ),
+        tell(
+            "vLLM could not compile the model's GPU code.",
             "Try --enforce-eager in the model's vLLM arguments, or a newer image made for DGX Spark.",
         ),
     ),
@@ -319,61 +345,5 @@ _FIT: tuple[Rule, ...] = (
     ),
 )
 
-_NETWORK: tuple[Rule, ...] = (
-    rule(
-        "not-enough-gpus",
-        r"World size \(\d+\) is larger than the number of available GPUs",
-        tell(
-            "The model wants {need} GPUs, but vLLM found only {have}; each Spark has one.",
-            "Use a slot with {need} Sparks, or set --tensor-parallel-size to {have}.",
-            facts=r"World size \((?P<need>\d+)\) is larger than the number of available GPUs"
-            r" \((?P<have>\d+)\)",
-        ),
-        tell(
-            "The model wants more GPUs than vLLM found; each Spark has one.",
-            "Use a slot with more Sparks, or lower --tensor-parallel-size.",
-        ),
-    ),
-    rule(
-        "not-enough-gpus",
-        r"Cannot provide a placement group",
-        tell(
-            "The worker Spark did not join the Ray cluster, so the model had too few GPUs.",
-            "Check that the container runs on the worker and that the fabric addresses are right.",
-        ),
-    ),
-    rule(
-        "not-enough-gpus",
-        r"Waiting for creating a placement group of specs"
-        r"|number of required GPUs exceeds the total number of available GPUs",
-        tell(
-            "vLLM was still waiting for the worker Spark to join the Ray cluster.",
-            "Check that the container runs on the worker and that the fabric addresses are right.",
-        ),
-        rank=Rank.HINT,
-        any_level=True,
-    ),
-    rule(
-        "fabric-nccl",
-        r"NCCL error|NCCL Error \d|unhandled system error|ncclSystemError|ncclRemoteError"
-        r"|ncclInternalError|DistBackendError|connectFullMesh failed|DistNetworkError"
-        r"|DistStoreError|RendezvousConnectionError|Timed out .{0,80}waiting for clients"
-        r"|(?:gloo|c10d|TCPStore|torch\.distributed).{0,200}(?:timed ?out|timeout|Connection (?:refused|closed|reset))",
-        tell(
-            "The Sparks could not talk to each other over the fast link: rank 0 waited for {address} in vain.",
-            _FABRIC,
-            facts=r"(?:client socket has timed out|timed out).{0,160}?connect(?:ing)? to"
-            r" \(?(?P<address>[\w.:-]+(?:, \d+)?)",
-        ),
-        tell("The Sparks could not talk to each other over the fast link ({line}).", _FABRIC),
-        code_when_serving="fabric-nccl",
-    ),
-)
-
-
-def _gigabytes(amount: str) -> str:
-    return f"{float(amount.removesuffix(' MB')) / 1000:.1f} GB"
-
-
 # A NotFound or a gated repository is searched before the bare HTTP status that comes with it.
-MODEL_RULES = _ARGUMENTS + _FILES + _NETWORK + _FIT
+MODEL_RULES = _ARGUMENTS + _FILES + _FIT

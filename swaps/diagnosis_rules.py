@@ -6,6 +6,7 @@ Facts from spark-facts sections 1.5 and 3.3; sentences for an owner who is no vL
 from swaps.diagnosis_launch_rules import LAUNCH_RULES
 from swaps.diagnosis_memory_rules import MEMORY_RULES
 from swaps.diagnosis_model_rules import MODEL_RULES
+from swaps.diagnosis_network_rules import NETWORK_RULES
 from swaps.failure_rule import Rank, Rule, Telling, rule, tell
 
 _LOOK = "Read the log around the quoted line; a newer image or other vLLM arguments may help."
@@ -81,8 +82,8 @@ _ENDS: tuple[Rule, ...] = (
     rule(
         "engine-failed",
         # Exceptions of the clean-up: other processes noticing that one of them is gone.
-        r"^(?:[\w.]+\.)?(?-i:CancelledError|KeyboardInterrupt|SystemExit|BrokenPipeError|EOFError"
-        r"|ConnectionResetError|ZMQError|ContextTerminated|ProcessLookupError)\b",
+        r"^(?:(?:[\w.]+\.)?(?-i:CancelledError|KeyboardInterrupt|SystemExit|BrokenPipeError|EOFError"
+        r"|ConnectionResetError|ZMQError|ContextTerminated|ProcessLookupError)\b|RuntimeError: cancelled$)",
         tell("vLLM ended {during} without saying why.", _LOOK),
         rank=Rank.CONSEQUENCE,
         code_when_serving="crashed-after-start",
@@ -91,13 +92,13 @@ _ENDS: tuple[Rule, ...] = (
         "engine-failed",
         r"^(?-i:(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout|Exit|Failed|Failure)"
         r"|Exception|AssertionError)(?:: |$)",
-        tell("vLLM stopped {during} with an error that has no explanation here: {line}.", _LOOK),
+        tell("vLLM stopped {during} with this error: {line}.", _LOOK),
         rank=Rank.EXCEPTION,
         code_when_serving="crashed-after-start",
     ),
 )
 
-RULES: tuple[Rule, ...] = LAUNCH_RULES + MEMORY_RULES + MODEL_RULES + _ENDS
+RULES: tuple[Rule, ...] = LAUNCH_RULES + MEMORY_RULES + MODEL_RULES + NETWORK_RULES + _ENDS
 
 _AGAIN = "Start the model again and watch its log; a lower --gpu-memory-utilization may help."
 

@@ -69,6 +69,6 @@ def rule(
 
 
 def tell(sentence: str, remedy: str, facts: str | None = None, derive: Derive | None = None) -> Telling:
-    """A Telling whose facts are given as a pattern in words."""
-    compiled = re.compile(facts, re.IGNORECASE) if facts else None
+    """A Telling whose facts are given as a pattern in words; ^ and $ mean a line's ends."""
+    compiled = re.compile(facts, re.IGNORECASE | re.MULTILINE) if facts else None
     return Telling(sentence=sentence, remedy=remedy, facts=compiled, derive=derive)

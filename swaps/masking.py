@@ -7,23 +7,27 @@ MASK = "***"
 # vLLM up to 0.19 prints its api_key in clear among "non-default args", the launcher's
 # --check-config prints every -e value, and hub errors quote signed download addresses.
 _NAME_OF_ONE = (
-    r"(?:[A-Za-z0-9]+[_-])*"
+    r"(?:(?:[A-Za-z0-9]{1,40}[_-]){0,6}"
     r"(?:api[_-]?keys?|apikey|(?:access|auth|refresh|bearer|hf|hub|github|secret|admin)[_-]?token"
-    r"|token(?=\s*=)|passwd|password|client[_-]?secret|secret[_-]?key|private[_-]?key)"
+    r"|passwd|password|client[_-]?secret|(?:secret|private|access)[_-]?key)|token(?=\s*=))"
 )
-_QUOTED_LIST = r"\[[^\]\n]*\]"
-_VALUE = rf"(?:{_QUOTED_LIST}|'[^'\n]*'|\"[^\"\n]*\"|[^\s,;&'\"\])}}]+)"
+# A closing quote may be missing where a line was cut; quotes are escaped in an echoed command.
+_VALUE = (
+    r"(?:\[[^\]\n]*\]?|\\+\"[^\"\\\n]*(?:\\+\")?|'[^'\n]*'?|\"[^\"\n]*\"?"
+    r"|[^\s,;&'\"\])}\\]+)"
+)
 
 _NAMED = re.compile(
-    rf"(?P<keep>(?<![A-Za-z0-9])['\"]?{_NAME_OF_ONE}['\"]?\s*[:=]\s*)(?!None\b|null\b){_VALUE}",
+    rf"(?P<keep>(?<![A-Za-z0-9_])\\*['\"]?{_NAME_OF_ONE}\\*['\"]?\s*[:=]\s*)(?!None\b|null\b){_VALUE}",
     re.IGNORECASE,
 )
+_ENVIRONMENT = re.compile(r"(?P<keep>\b(?:[A-Z0-9]{1,40}_){0,6}(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY)=)" + _VALUE)
 _OPTION = re.compile(
-    r"(?P<keep>--(?:[a-z0-9]+[-_])*(?:api[-_]?key|hf[-_]token|token|password)(?:[ =]\s*))(?!-)" + _VALUE,
+    r"(?P<keep>--(?:[a-z0-9]{1,40}[-_]){0,6}(?:api[-_]?key|hf[-_]token|token|password)(?:[ =]\s*))(?!-)" + _VALUE,
     re.IGNORECASE,
 )
 _AUTHORIZATION = re.compile(r"(?P<keep>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
-_USERINFO = re.compile(r"(?P<keep>\b[A-Za-z][A-Za-z0-9+.-]{0,30}://)[^\s/?#'\"<>]{1,500}@")
+_USERINFO = re.compile(r"(?P<keep>\b[A-Za-z][A-Za-z0-9+.-]{0,30}://)[^\s/?#'\"<>]{1,500}(?=@)")
 _SIGNED_QUERY = re.compile(
     r"(?P<keep>[?&](?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|Policy|sig|token"
     r"|access_token|api_key|key)=)[^\s&'\"<>]+",
@@ -38,7 +42,7 @@ _SHAPES = (
     re.compile(r"(?P<keep>\b(?:spk|slk|whsec|ghp|gho|github_pat)_)[A-Za-z0-9_-]{6,}"),
     re.compile(r"(?P<keep>\beyJ)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"),
 )
-_ALL = (_AUTHORIZATION, _USERINFO, _SIGNED_QUERY, _NAMED, _OPTION, *_SHAPES)
+_ALL = (_AUTHORIZATION, _USERINFO, _SIGNED_QUERY, _NAMED, _ENVIRONMENT, _OPTION, *_SHAPES)
 
 
 def mask_secrets(text: str) -> str:
