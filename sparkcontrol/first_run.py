@@ -18,8 +18,7 @@ from services import actions as services_actions
 from sparkcontrol import demo
 from swaps import actions as swaps_actions
 from swaps.actions import Requester
-from swaps.models import SwapLock, Trigger
-from swaps.reconciler import ensure_rows
+from swaps.models import Serving, SwapLock, Trigger
 
 ACTOR = "command:bootstrap"
 ADMIN = "admin"
@@ -50,9 +49,9 @@ def catalog() -> str:
 
 
 def ensure_slot_rows() -> None:
-    for slot in Slot.objects.filter(lock=None):
+    for slot in Slot.objects.all():
         SwapLock.objects.get_or_create(slot=slot)
-    ensure_rows()
+        Serving.objects.get_or_create(slot=slot)
 
 
 def greeting(note: Path, first: bool) -> list[str]:
