@@ -143,9 +143,9 @@ def _accept(slot: Slot, by: Requester, deadline_seconds: int | None, **fields: A
 
 
 def _pin(swap: Swap) -> None:
-    SwapLock.objects.get_or_create(slot=swap.slot)
-    SwapLock.objects.filter(slot=swap.slot_id).update(active_swap=swap)
-    swap.fence = SwapLock.objects.values_list("fence", flat=True).get(slot=swap.slot_id)
+    lock, _ = SwapLock.objects.get_or_create(slot=swap.slot)
+    SwapLock.objects.filter(pk=lock.pk).update(active_swap=swap)
+    swap.fence = lock.fence
     swap.save(update_fields=["fence"])
 
 

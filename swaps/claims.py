@@ -29,8 +29,10 @@ def claim(swap_id: int, owner: str) -> Swap | None:
         if won != 1:
             return None  # another driver was first
         swap = Swap.objects.select_related("slot__head").get(pk=swap_id)
-        SwapLock.objects.filter(slot=swap.slot_id).update(fence=F("fence") + 1)
-        swap.fence = SwapLock.objects.values_list("fence", flat=True).get(slot=swap.slot_id)
+        lock, _ = SwapLock.objects.get_or_create(slot=swap.slot)
+        SwapLock.objects.filter(pk=lock.pk).update(fence=F("fence") + 1)
+        lock.refresh_from_db()
+        swap.fence = lock.fence
         swap.save(update_fields=["fence"])
     return swap
 
