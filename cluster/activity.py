@@ -1,0 +1,58 @@
+"""Events as people read them: newest first, with an icon and a tone."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cluster.models import Event, Spark
+from cluster.templatetags import show
+
+SHOWN = 14
+# Phases are told by the running swap itself; twelve of them would push everything else off the list.
+LEFT_OUT = ("swap.phase",)
+_LOOKS = {
+    "swap.accepted": ("swaps", "info"),
+    "swap.ended": ("swaps", "mute"),
+    "serving.changed": ("models", "mute"),
+    "spark.up": ("check", "good"),
+    "spark.down": ("cross", "bad"),
+    "spark.quarantined": ("alert", "bad"),
+    "host_key.pinned": ("key", "mute"),
+}
+_ENDS = {
+    "ready": ("check", "good"),
+    "failed": ("cross", "bad"),
+    "errored": ("alert", "bad"),
+    "cancelled": ("slash", "mute"),
+}
+_KINDS = {
+    "spark": ("sparks", "mute"),
+    "slot": ("settings", "mute"),
+    "model": ("models", "mute"),
+    "key": ("key", "mute"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    at: datetime
+    sentence: str
+    icon: str
+    tone: str
+
+
+def newest(spark: Spark | None = None) -> list[Line]:
+    found = Event.objects.exclude(kind__in=LEFT_OUT)
+    if spark:
+        found = found.filter(spark=spark)
+    return [Line(event.at, _sentence(event), *_look(event)) for event in found.order_by("-id")[:SHOWN]]
+
+
+def _sentence(event: Event) -> str:
+    """The journal names actors for programs (user:ana); people read names."""
+    return event.sentence.replace(event.actor, show.person(event.actor)) if event.actor else event.sentence
+
+
+def _look(event: Event) -> tuple[str, str]:
+    if event.kind == "swap.ended":
+        return _ENDS.get(str(event.data.get("status")), ("swaps", "mute"))
+    return _LOOKS.get(event.kind) or _KINDS.get(event.kind.partition(".")[0], ("dot", "mute"))

@@ -1,0 +1,163 @@
+"""How templates show values: bytes, durations, moments, icons, people. Loaded as a builtin."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django import template
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+_BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+@register.simple_tag
+def icon(name: str, extra_class: str = "") -> SafeString:
+    """A symbol of static/icons.svg. Always beside a word, so it is hidden from screen readers."""
+    classes = f"icon {extra_class}".strip()
+    return format_html(
+        '<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>', classes, static("icons.svg"), name
+    )
+
+
+@register.filter(name="bytes")
+def bytes_(value: float | None) -> str:
+    """1536 -> "1.5 KiB"; unknown -> a dash."""
+    if value is None:
+        return "–"
+    size = float(value)
+    for unit in _BINARY_UNITS[:-1]:
+        if abs(size) < 1024:
+            return _amount(size, unit)
+        size /= 1024
+    return _amount(size, _BINARY_UNITS[-1])
+
+
+def _amount(size: float, unit: str) -> str:
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A duration as people say it: 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
+    if value is None:
+        return "–"
+    if value < 10:
+        return f"{value:.1f} s" if value % 1 >= 0.05 else f"{value:.0f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@register.filter
+def ago(moment: datetime | None, empty: str = "never") -> str | SafeString:
+    """A <time> with the relative time as text and the absolute one on hover; the page's script keeps it fresh."""
+    if moment is None:
+        return empty
+    words = ago_words((timezone.now() - moment).total_seconds())
+    return format_html('<time datetime="{}" title="{}" data-ago>{}</time>', moment.isoformat(), absolute(moment), words)
+
+
+def ago_words(age_seconds: float) -> str:
+    """The same steps as static/js/page.js takes."""
+    age = max(0, round(age_seconds))
+    if age < 10:
+        return "just now"
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
+        if age < limit:
+            return f"{age // size} {unit} ago"
+    return f"{age // 86400} d ago"
+
+
+@register.filter
+def absolute(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%d %b %Y, %H:%M:%S %Z")
+
+
+@register.filter
+def person(actor: str) -> str:
+    """ "user:ana" -> "ana"; programs keep what they are: "key:openclaw" -> "openclaw (API key)"."""
+    kind, _, name = actor.partition(":")
+    if not name:
+        return actor or "Spark Control"
+    if kind == "user":
+        return name
+    kinds = {"key": "API key", "command": "command line", "schedule": "schedule"}
+    return f"{name} ({kinds.get(kind, kind)})"
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+@register.filter
+def names(things: list[Any]) -> str:
+    """"spark-1 and spark-2"."""
+    told = [str(thing.name) for thing in things]
+    return " and ".join(told) if len(told) < 3 else f"{', '.join(told[:-1])} and {told[-1]}"
+
+
+_TONES = {"success": "good", "error": "bad", "warning": "warn", "info": "info", "debug": "mute"}
+_TONE_ICONS = {"good": "check", "bad": "alert", "warn": "alert", "info": "clock", "mute": "dot"}
+_CHECK_TONES = {"ok": "good", "warning": "warn", "blocks": "bad"}
+_PHASE_ICONS = {"done": "check", "current": "spinner", "upcoming": "circle", "failed": "cross"}
+
+
+@register.filter
+def tone(level: str) -> str:
+    """The tone of a message's level."""
+    return _TONES.get(level, "mute")
+
+
+@register.filter
+def tone_icon(tone_or_level: str) -> str:
+    return _TONE_ICONS.get(_TONES.get(tone_or_level, tone_or_level), "dot")
+
+
+@register.filter
+def check_tone(state: str) -> str:
+    return _CHECK_TONES.get(state, "mute")
+
+
+@register.filter
+def phase_icon(state: str) -> str:
+    return _PHASE_ICONS.get(state, "circle")
+
+
+@register.filter
+def phase_class(state: str) -> str:
+    return "spin" if state == "current" else ""
+
+
+class Tab(NamedTuple):
+    word: str
+    icon: str
+    url: str
+    here: bool
+
+
+_TABS = (
+    ("Overview", "overview", "home"),
+    ("Models", "models", "model-list"),
+    ("Swaps", "swaps", "swap-list"),
+    ("Sparks", "sparks", "spark-list"),
+    ("Settings", "settings", "settings"),
+)
+
+
+@register.simple_tag(takes_context=True)
+def tabs(context: dict[str, Any]) -> list[Tab]:
+    """The pages of the side bar, and which one this is."""
+    path = context["request"].path
+    urls = [(word, icon_name, reverse(name)) for word, icon_name, name in _TABS]
+    return [
+        Tab(word, icon_name, url, path == url if url == "/" else path.startswith(url)) for word, icon_name, url in urls
+    ]

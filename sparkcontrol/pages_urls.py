@@ -1,0 +1,74 @@
+"""Every page people see. All but the sign-in ask for a signed-in person, so that none can forget to."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.views.decorators.cache import never_cache
+
+from cluster import views as cluster
+from sparkcontrol import views
+from swaps import model_views as models
+from swaps import views as swaps
+
+View = Callable[..., HttpResponse]
+
+
+def page(route: str, view: View, name: str) -> URLPattern:
+    return path(route, never_cache(login_required(view)), name=name)
+
+
+def fragment(route: str, view: View, name: str) -> URLPattern:
+    return path(f"partials/{route}", never_cache(_reload_when_signed_out(view)), name=name)
+
+
+def _reload_when_signed_out(view: View) -> View:
+    """A redirect would put the sign-in page into a card; loading the whole page again asks for the sign-in."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        return HttpResponse(status=401, headers={"HX-Refresh": "true"})
+
+    return guarded
+
+
+urlpatterns = [
+    path("sign-in/", LoginView.as_view(template_name="registration/sign_in.html", redirect_authenticated_user=True), name="sign-in"),
+    path("sign-out/", LogoutView.as_view(), name="sign-out"),
+    page("", views.home, "home"),
+    page("models/", models.model_list, "model-list"),
+    page("models/new", models.model_new, "model-new"),
+    page("models/import", models.model_import, "model-import"),
+    page("models/export", models.model_export, "model-export"),
+    page("models/<str:key>/", models.model_detail, "model"),
+    page("models/<str:key>/edit", models.model_edit, "model-edit"),
+    page("models/<str:key>/delete", models.model_delete, "model-delete"),
+    page("swaps/", swaps.swap_list, "swap-list"),
+    page("swaps/new", swaps.swap_new, "swap-new"),
+    page("swaps/<int:swap_id>/", swaps.swap_detail, "swap"),
+    page("swaps/<int:swap_id>/cancel", swaps.swap_cancel, "swap-cancel"),
+    page("swaps/<int:swap_id>/retry", swaps.swap_retry, "swap-retry"),
+    page("slots/<str:name>/stop", swaps.slot_stop, "slot-stop"),
+    page("sparks/", cluster.spark_list, "spark-list"),
+    page("sparks/<str:name>/", cluster.spark_detail, "spark"),
+    page("sparks/<str:name>/test", cluster.spark_test, "spark-test"),
+    page("settings/", cluster.settings_page, "settings"),
+    page("settings/sparks/new", cluster.spark_new, "spark-new"),
+    page("settings/sparks/<str:name>", cluster.spark_edit, "spark-edit"),
+    page("settings/sparks/<str:name>/host-key", cluster.spark_host_key, "spark-host-key"),
+    page("settings/sparks/<str:name>/remove", cluster.spark_remove, "spark-remove"),
+    page("settings/slots/new", cluster.slot_new, "slot-new"),
+    page("settings/slots/<str:name>", cluster.slot_edit, "slot-edit"),
+    fragment("slots/<str:name>", swaps.slot_fragment, "slot-fragment"),
+    fragment("swaps/<int:swap_id>", swaps.swap_fragment, "swap-fragment"),
+    fragment("examine", swaps.examine_fragment, "examine-fragment"),
+    fragment("sparks", cluster.sparks_fragment, "sparks-fragment"),
+    fragment("sparks/<str:name>", cluster.spark_fragment, "spark-fragment"),
+    fragment("activity", cluster.activity_fragment, "activity-fragment"),
+]

@@ -1,0 +1,20 @@
+"""The overview: one page over all layers."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from cluster import activity
+from cluster.models import Slot
+from cluster.pages import may
+from cluster.views import sparks_context
+from swaps import heroes
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    shown = [(heroes.of_slot(slot, now), heroes.catalog_choices(slot)) for slot in Slot.objects.with_sparks()]
+    context = {"heroes": shown, "events": activity.newest(), "can_swap": may(request, "swap")}
+    return render(request, "home.html", context | sparks_context())

@@ -1,0 +1,237 @@
+"""Pages of swaps: history, one swap, and the asks before something changes."""
+
+from dataclasses import dataclass, field
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from cluster.models import Slot
+from cluster.pages import actor_of, may, needs, tell_refusal
+from cluster.refusals import Conflict, Refusal
+from swaps import actions, badges, heroes, model_rows, swap_rows
+from swaps.checks import Check
+from swaps.models import ModelDefinition, Serving, Swap, Trigger
+from swaps.states import Status
+from swaps.swap_filter import SwapFilter
+
+PAGE_ROWS = 30
+MOVED = "Since that page was opened, something changed on this slot. Look again before you go on."
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question before something changes: what will happen, in sentences, and the button that does it."""
+
+    title: str
+    sentences: list[str]
+    button: str
+    back: str
+    believed: str = ""
+    danger: bool = False
+    moved: bool = False
+    can_roll_back_to: str = ""
+    examine_url: str = ""
+    checks: list[dict[str, str]] = field(default_factory=list)
+
+
+def requester(request: HttpRequest) -> actions.Requester:
+    return actions.Requester(actor_of(request), Trigger.DASHBOARD)
+
+
+@require_safe
+def swap_list(request: HttpRequest) -> HttpResponse:
+    wanted = SwapFilter(request.GET)
+    found = list(wanted.apply(Swap.objects.for_pages())[: PAGE_ROWS + 1])
+    rows = swap_rows.of_swaps(found[:PAGE_ROWS])
+    older = wanted.older_than(found[PAGE_ROWS - 1].pk) if len(found) > PAGE_ROWS else ""
+    template = "swaps/_swap_rows.html" if request.headers.get("HX-Request") else "swaps/swap_list.html"
+    return render(request, template, {"rows": rows, "older": older, "wanted": wanted, "address": request.get_full_path()})
+
+
+def _shown(swap_id: int) -> Swap:
+    return get_object_or_404(Swap.objects.for_pages(), pk=swap_id)
+
+
+def _story(request: HttpRequest, swap: Swap) -> dict[str, object]:
+    return {
+        "running": heroes.watch(swap, timezone.now(), lines=heroes.PAGE_LINES),
+        "badge": badges.of_swap(swap),
+        "can_swap": may(request, "swap"),
+    }
+
+
+@require_safe
+def swap_detail(request: HttpRequest, swap_id: int) -> HttpResponse:
+    return render(request, "swaps/swap_detail.html", _story(request, _shown(swap_id)))
+
+
+@require_safe
+def swap_fragment(request: HttpRequest, swap_id: int) -> HttpResponse:
+    return render(request, "swaps/_swap_story.html", _story(request, _shown(swap_id)))
+
+
+@require_safe
+def slot_fragment(request: HttpRequest, name: str) -> HttpResponse:
+    slot = get_object_or_404(Slot.objects.with_sparks(), name=name)
+    return render(request, "swaps/_hero.html", hero_context(request, slot))
+
+
+def hero_context(request: HttpRequest, slot: Slot) -> dict[str, object]:
+    """What one slot's fragment needs; the overview asks it for every slot."""
+    return {
+        "hero": heroes.of_slot(slot, timezone.now()),
+        "models": heroes.catalog_choices(slot),
+        "can_swap": may(request, "swap"),
+    }
+
+
+@needs("swap")
+@require_http_methods(["GET", "POST"])
+def swap_new(request: HttpRequest) -> HttpResponse:
+    given = request.POST or request.GET
+    slot = _slot(given.get("slot"))
+    model = get_object_or_404(ModelDefinition, key=given.get("model", ""))
+    if request.method == "GET":
+        return _ask(request, _ask_swap(slot, model), slot=slot, model=model)
+    if given.get("believed") != heroes.belief(slot):
+        return _moved(request, slot) or _ask(request, _ask_swap(slot, model, moved=True), 409, slot=slot, model=model)
+    try:
+        roll_back = given.get("rollback") == "yes"
+        return redirect("swap", actions.request_swap(slot, model.key, requester(request), rollback=roll_back).pk)
+    except Refusal as refusal:
+        return tell_refusal(request, refusal, back=reverse("model", args=[model.key]))
+
+
+def _ask_swap(slot: Slot, model: ModelDefinition, *, moved: bool = False) -> Ask:
+    serving = Serving.objects.filter(slot=slot).first()
+    query = f"?slot={slot.name}&model={model.key}"
+    return Ask(
+        title=f"Swap {slot.name} to {model.label}?",
+        sentences=heroes.cost_of_stopping(slot, serving) + _cost_of_loading(slot, model),
+        button="Swap now",
+        back=reverse("home"),
+        believed=heroes.belief(slot),
+        moved=moved,
+        can_roll_back_to=serving.model_label if serving and serving.model_key else "",
+        examine_url=reverse("examine-fragment") + query,
+    )
+
+
+def _cost_of_loading(slot: Slot, model: ModelDefinition) -> list[str]:
+    row = model_rows.for_models([model])[0]
+    where = " and ".join(spark.name for spark in slot.sparks()[: model.nodes])
+    return [f"Starts {model.label} on {where}. {row.usual_words}"]
+
+
+@needs("swap")
+@require_safe
+def examine_fragment(request: HttpRequest) -> HttpResponse:
+    """The preflight of a swap that nobody asked for yet: looks at the Sparks, changes nothing."""
+    try:
+        seen = actions.examine(_slot(request.GET.get("slot")), request.GET.get("model", ""))
+    except Refusal as refusal:
+        seen = actions.Examination(False, [Check("refused", "blocks", refusal.detail)], [])  # type: ignore[arg-type]
+    return render(request, "swaps/_examination.html", {"seen": seen})
+
+
+@needs("swap")
+@require_http_methods(["GET", "POST"])
+def slot_stop(request: HttpRequest, name: str) -> HttpResponse:
+    slot = _slot(name)
+    if request.method == "GET":
+        return _ask(request, _ask_stop(slot), slot=slot)
+    if request.POST.get("believed") != heroes.belief(slot):
+        return _moved(request, slot) or _ask(request, _ask_stop(slot, moved=True), 409, slot=slot)
+    try:
+        return redirect("swap", actions.request_stop(slot, requester(request)).pk)
+    except Refusal as refusal:
+        return tell_refusal(request, refusal, back=reverse("home"))
+
+
+def _ask_stop(slot: Slot, *, moved: bool = False) -> Ask:
+    serving = Serving.objects.filter(slot=slot).first()
+    return Ask(
+        title=f"Stop what {slot.name} serves?",
+        sentences=[*heroes.cost_of_stopping(slot, serving), "Nothing is started in its place; its weights stay on disk."],
+        button="Stop it",
+        back=reverse("home"),
+        believed=heroes.belief(slot),
+        danger=True,
+        moved=moved,
+    )
+
+
+@needs("swap")
+@require_http_methods(["GET", "POST"])
+def swap_cancel(request: HttpRequest, swap_id: int) -> HttpResponse:
+    swap = _shown(swap_id)
+    if request.method == "GET" and swap.is_active:
+        return _ask(request, _ask_cancel(swap))
+    try:
+        actions.cancel_swap(swap, requester(request))
+        messages.success(request, "Cancelling. The swap ends as soon as its current step lets go.")
+    except Refusal as refusal:
+        return tell_refusal(request, refusal, back=reverse("swap", args=[swap_id]))
+    return redirect("swap", swap_id)
+
+
+def _ask_cancel(swap: Swap) -> Ask:
+    untouched = swap.state in (Status.QUEUED, Status.PREFLIGHT)
+    kept = "The model that served until now has not been touched and keeps serving."
+    gone = "The model that served before is stopped already"
+    back = f" and is brought back: {swap.from_model}." if swap.rollback and swap.from_model else "; nothing will serve."
+    return Ask(
+        title=f"Cancel the swap to {heroes.title_of(swap)}?",
+        sentences=["What was started so far is removed from the Sparks.", kept if untouched else gone + back],
+        button="Cancel the swap",
+        back=reverse("swap", args=[swap.pk]),
+        danger=True,
+    )
+
+
+@needs("swap")
+@require_http_methods(["GET", "POST"])
+def swap_retry(request: HttpRequest, swap_id: int) -> HttpResponse:
+    swap = _shown(swap_id)
+    if request.method == "GET":
+        return _ask(request, _ask_retry(swap))
+    if request.POST.get("believed") != heroes.belief(swap.slot):
+        return _moved(request, swap.slot) or _ask(request, _ask_retry(swap, moved=True), 409)
+    try:
+        return redirect("swap", actions.retry_swap(swap, requester(request)).pk)
+    except Refusal as refusal:
+        return tell_refusal(request, refusal, back=reverse("swap", args=[swap_id]))
+
+
+def _ask_retry(swap: Swap, *, moved: bool = False) -> Ask:
+    serving = Serving.objects.filter(slot=swap.slot).first()
+    again = "The catalog entry is used as it is now, with any edit since."
+    return Ask(
+        title=f"{heroes.title_of(swap)}: do it again?",
+        sentences=[*heroes.cost_of_stopping(swap.slot, serving), again],
+        button="Do it again",
+        back=reverse("swap", args=[swap.pk]),
+        believed=heroes.belief(swap.slot),
+        moved=moved,
+    )
+
+
+def _slot(name: str | None) -> Slot:
+    return get_object_or_404(Slot.objects.with_sparks(), name=name) if name else actions.find_slot(None)
+
+
+def _moved(request: HttpRequest, slot: Slot) -> HttpResponse | None:
+    """A second click finds the swap the first one started, and shows that instead of asking again."""
+    running = Swap.objects.active().filter(slot=slot).first()
+    if running is None:
+        return None
+    said = f"{slot.name} is being changed already, by this swap."
+    return tell_refusal(request, Conflict("swap-in-progress", said, location=f"/api/swap/{running.pk}"), back="/")
+
+
+def _ask(request: HttpRequest, ask: Ask, status: int = 200, **context: object) -> HttpResponse:
+    return render(request, "swaps/ask.html", {"ask": ask, "moved_words": MOVED, **context}, status=status)
