@@ -21,6 +21,7 @@ OPEN_SECONDS = 10.0
 KEEPALIVE_SECONDS = 15.0
 SILENT_SECONDS = 50.0  # three unanswered keepalives
 OVERDUE_SECONDS = 0.5
+STUCK_SECONDS = 3.0  # silence after which a thread past its deadline is blamed on the connection
 WATCH_SECONDS = 0.5
 
 _inherited: list[object] = []
@@ -37,8 +38,7 @@ class Connection:
         self.address = address
         self.pid = os.getpid()
         self._slots = threading.BoundedSemaphore(MAX_CHANNELS)
-        self._lock = threading.Lock()
-        self._ends: dict[object, float] = {}  # the deadline of each channel in use
+        self._uses: dict[object, tuple[float, paramiko.Channel | None]] = {}  # deadlines of the channels in use
         self._retired = False
         self._transport = _log_in(address)
         self._transport.packetizer.set_keepalive(KEEPALIVE_SECONDS, self._ask_for_life)
@@ -60,15 +60,15 @@ class Connection:
             raise Busy(f"{self.address.label} is busy with {MAX_CHANNELS} other commands; try again in a moment.")
         token = object()
         channel: paramiko.Channel | None = None
-        self._ends[token] = max(ends_at, time.monotonic() + OPEN_SECONDS)
+        self._uses[token] = (max(ends_at, time.monotonic() + OPEN_SECONDS), None)
         try:
             channel = self._open_session()
-            self._ends[token] = ends_at
+            self._uses[token] = (ends_at, channel)
             yield channel
         finally:
             if channel is not None:
                 self._close_channel(channel)
-            del self._ends[token]
+            del self._uses[token]
             self._slots.release()
             self._close_if_done()
 
@@ -100,7 +100,7 @@ class Connection:
             channel.close()
 
     def _close_if_done(self) -> None:
-        if self._retired and not self._ends:
+        if self._retired and not self._uses:
             self.close()
 
     def _ask_for_life(self) -> None:
@@ -112,15 +112,20 @@ class Connection:
         self._transport._send_user_message(request)  # type: ignore[attr-defined]
 
     def _watch(self) -> None:
-        """Close a connection whose peer fell silent, or in which a thread of ours is stuck past its deadline.
+        """Close a connection whose peer fell silent, and free threads of ours that are stuck past their deadline.
 
-        Nothing else frees a thread blocked in exec or in a full socket; closing does, within 0.1 s.
+        Nothing else frees a thread blocked in exec or in a full socket; closing does, within 0.1 s. While the peer is
+        heard only the one channel is closed: its neighbours are well, and the thread may just be slow in its sink.
         """
         while self._transport.is_active():
             time.sleep(WATCH_SECONDS)
             overdue = time.monotonic() - OVERDUE_SECONDS
-            if self.silent_seconds > SILENT_SECONDS or any(end < overdue for end in list(self._ends.values())):
+            late = [channel for ends_at, channel in list(self._uses.values()) if ends_at < overdue]
+            if self.silent_seconds > (SILENT_SECONDS if not late else STUCK_SECONDS):
                 self.close()
+            for channel in late:
+                if channel is not None:
+                    self._close_channel(channel)
 
 
 def _log_in(address: Address) -> paramiko.Transport:

@@ -107,14 +107,18 @@ def test_following_hands_over_pieces_as_they_arrive(spark: ParamikoTransport) ->
 
 def test_following_stops_soon_after_it_is_asked_to(spark: ParamikoTransport) -> None:
     pieces: list[OutputLine] = []
-    asked = threading.Event()
+    asked: list[float] = []
+
+    def ask() -> None:
+        wait_until(lambda: pieces, what="the first output")
+        asked.append(time.monotonic())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
     command = Command.shell("echo up; sleep 30")
-    timer = threading.Timer(0.5, asked.set)
-    timer.start()
-    started = time.monotonic()
-    result = spark.follow(command, pieces.append, should_stop=asked.is_set, timeout=20)
-    timer.join()
-    assert 0.5 <= time.monotonic() - started < 0.9
+    result = spark.follow(command, pieces.append, should_stop=lambda: bool(asked), timeout=20)
+    assert time.monotonic() - asked[0] < 0.3
+    asking.join()
     assert result.outcome is Outcome.UNKNOWN and "as asked" in result.reason
     assert pieces == [OutputLine("stdout", "up\n")]
 
