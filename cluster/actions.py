@@ -91,7 +91,8 @@ def save_spark(*, spark: Spark | None, values: Mapping[str, object], by: str) ->
     spark.next_probe_at = None
     _check(spark)
     with transaction.atomic():
-        spark.save()
+        # Not the columns of contact: a probe may be writing them at this moment.
+        spark.save(update_fields=[*SPARK_FIELDS, "next_probe_at"] if known else None)
         kind, verb = ("spark.changed", "changed") if known else ("spark.added", "added")
         events.record(kind, f"{by} {verb} the Spark {spark.name}.", spark=spark, actor=by, data={"spark": spark.name})
     if known and (old_name != spark.name or not spark.enabled):

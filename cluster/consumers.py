@@ -69,17 +69,13 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if await self.still_allowed():
             self.guard = asyncio.create_task(self.recheck())
 
-    async def disconnect(self, code: int) -> None:
+    async def disconnect(self, *_: Any) -> None:
         tasks = [*self.watches.values(), *([self.guard] if self.guard else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    @classmethod
-    async def decode_json(cls, text_data: str) -> Any:
-        return parse(text_data)
-
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
+    async def receive(self, text_data: str | None = None, **_: Any) -> None:
         if not await self.still_allowed():
             return
         try:

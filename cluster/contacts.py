@@ -31,7 +31,7 @@ def look_at(transport: Transport) -> HostReading:
 
 
 def note(spark: Spark, outcome: HostReading | Exception) -> Spark:
-    """Store a probe's reading, or why there is none. Only the columns of contact are written: a person may be editing."""
+    """Store a probe's reading, or why there is none. Other columns stay: a person may be editing them."""
     now = timezone.now()
     before = SshState(spark.ssh_state)
     if isinstance(outcome, HostReading):

@@ -1,4 +1,4 @@
-"""In front of every view: a name for the request, one address with or without a last slash, no foreign callers, headers."""
+"""In front of every view: a name for the request, no foreign callers, headers on every answer."""
 
 import re
 import uuid
@@ -111,7 +111,7 @@ def _is_ours(origin: str, request: HttpRequest) -> bool:
 
 
 class OneThread:
-    """Does nothing but be synchronous: as the innermost middleware it makes all others run in one thread hop, not two each."""
+    """Is synchronous and nothing else: innermost, it lets all middleware run in one thread hop, not in two each."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

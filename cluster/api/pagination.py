@@ -36,7 +36,7 @@ class CursorPages(CursorPagination):
         except (ValueError, OverflowError):
             raise ValidationError({"cursor": [self.invalid_cursor_message]}) from None
 
-    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+    def get_schema_operation_parameters(self, *_: Any) -> list[dict[str, Any]]:
         cursor = {"name": "cursor", "in": "query", "required": False, "schema": {"type": "string"}}
         size = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
         return [

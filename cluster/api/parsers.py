@@ -1,6 +1,5 @@
 """The one way a JSON body comes in."""
 
-from collections.abc import Mapping
 from typing import IO, Any
 
 from rest_framework.exceptions import ParseError
@@ -17,9 +16,7 @@ class StrictJSONParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(
-        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
+    def parse(self, stream: IO[bytes], *_: Any, **__: Any) -> Any:
         raw = read_body(stream, MAX_BODY_BYTES)
         if not raw.strip():
             return {}
@@ -35,9 +32,7 @@ class YAMLTextParser(BaseParser):
     media_type = "application/yaml"
     max_bytes = 256 * 1024
 
-    def parse(
-        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> str:
+    def parse(self, stream: IO[bytes], *_: Any, **__: Any) -> str:  # type: ignore[override]
         try:
             return read_body(stream, self.max_bytes).decode("utf-8-sig")
         except UnicodeDecodeError as error:

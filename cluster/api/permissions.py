@@ -1,7 +1,7 @@
 """What a caller may do: scopes, who has which, and the one check in front of every API view."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from rest_framework.exceptions import PermissionDenied
@@ -36,7 +36,7 @@ LAN = STAFF - {"lock:force"}
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an authenticated request stands on: `actor` as the journal shows it ("user:ana"), scopes with all implied."""
+    """What a request stands on: `actor` as the journal shows it ("user:ana"), `scopes` with all they imply."""
 
     actor: str
     scopes: frozenset[str]
@@ -63,7 +63,7 @@ class HasScope(BasePermission):
     """`view.required_scopes` names one scope per method; a view that names none is open to `admin` alone."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        grant: HasScopes | None = request.auth
+        grant = cast(HasScopes | None, request.auth)
         if grant is None:
             return False
         wanted = _scope_for(view, request.method or "")

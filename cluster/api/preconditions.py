@@ -13,7 +13,7 @@ def etag(version: int) -> str:
 
 
 def expected_version(request: HttpRequest, current: int) -> int:
-    """The version the caller saw. Raises PreconditionRequired (428) without If-Match, Lost (412) when it is not `current`.
+    """The version the caller saw. Raises PreconditionRequired without If-Match, Lost when it is not `current`.
 
     `If-Match: *` means "whatever it is now".
     """

@@ -25,7 +25,7 @@ class EventStream(BaseRenderer):
     format = "sse"
     charset = None
 
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+    def render(self, data: Any, *_: Any, **__: Any) -> bytes:
         return json.dumps(data).encode()
 
 
@@ -33,7 +33,7 @@ class PlainText(BaseRenderer):
     media_type = "text/plain"
     format = "txt"
 
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+    def render(self, data: Any, *_: Any, **__: Any) -> bytes:
         return str(data).encode()
 
 

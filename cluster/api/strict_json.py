@@ -15,7 +15,7 @@ class BadJSON(ValueError):
 
 
 def parse(raw: bytes | str) -> Any:
-    """The value. Raises BadJSON for malformed text, depth over 32, NUL, lone surrogates, doubled keys, NaN, Infinity."""
+    """The value. Raises BadJSON: malformed text, depth over 32, NUL, lone surrogates, doubled names, NaN, Infinity."""
     text = _text(raw)
     _check_depth(text)
     try:

@@ -1,4 +1,4 @@
-"""Who calls: a program with a key, a signed-in person, or, where access is `lan-open`, somebody on the local network."""
+"""Who calls: a program with a key, a signed-in person, or, where access is `lan-open`, the local network."""
 
 import ipaddress
 import secrets
@@ -40,7 +40,7 @@ class BearerKey(BaseAuthentication):
             raise AuthenticationFailed(BAD_KEY)
         return AnonymousUser(), Grant(key.actor, with_implied(key.scopes))
 
-    def authenticate_header(self, request: Request) -> str:
+    def authenticate_header(self, *_: Any) -> str:
         return 'Bearer realm="Spark Control"'
 
 
@@ -94,17 +94,17 @@ def is_private(address: str) -> bool:
     return any(ip in network for network in PRIVATE_NETWORKS)
 
 
-class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "services.api.authentication.BearerKey"
     name = "key"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, *_: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "An API key: spk_..."}
 
 
-class SignedInPersonScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class SignedInPersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "services.api.authentication.SignedInPerson"
     name = "session"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, *_: Any) -> dict[str, str]:
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}

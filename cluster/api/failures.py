@@ -1,0 +1,55 @@
+"""Django's own failures in the caller's format: problem+json for programs, a page for people."""
+
+from http import HTTPStatus
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.template import TemplateDoesNotExist
+from django.template.loader import render_to_string
+
+from cluster.api import problems
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 413 if isinstance(exception, RequestDataTooBig) else 400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 403, str(exception))
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    return answer(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return answer(request, 500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """For settings.CSRF_FAILURE_VIEW."""
+    return answer(request, 403, "This page is too old to send the form from; go back, reload it and try again.")
+
+
+def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
+    if _wants_page(request):
+        return _page(request, status, detail or problems.SENTENCES[status])
+    return problems.plain(request, status, detail=detail)
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    return not request.path_info.startswith(("/api/", "/v1/")) and "text/html" in request.headers.get("Accept", "")
+
+
+def _page(request: HttpRequest, status: int, detail: str) -> HttpResponse:
+    told = {
+        "status": status,
+        "title": HTTPStatus(status).phrase,
+        "detail": detail,
+        "request_id": getattr(request, "request_id", ""),
+    }
+    try:
+        # Without the request: context processors query, and the database may be what failed.
+        return HttpResponse(render_to_string("error.html", told), status=status)
+    except TemplateDoesNotExist:
+        return problems.plain(request, status, detail=detail)

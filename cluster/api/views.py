@@ -1,0 +1,52 @@
+"""What every API view shares: its schema, scopes by method, checked input, pages."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, cast
+
+from django.db.models import Model, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cluster.api.fields import StrictSerializer
+from cluster.api.pagination import CursorPages
+from cluster.api.permissions import Grant
+from cluster.api.schema import HouseSchema
+
+M = TypeVar("M", bound=Model)
+
+
+class HouseView(APIView):
+    """`required_scopes` names the scope of each method, `problem_codes` the refusals worth documenting."""
+
+    required_scopes: ClassVar[dict[str, str]] = {}
+    problem_codes: ClassVar[dict[str, tuple[int, ...]]] = {}
+    page_ordering: ClassVar[str] = "-id"
+    schema = HouseSchema()
+    metadata_class = None
+
+    @property
+    def actor(self) -> str:
+        """Who calls, as the journal names them."""
+        return cast(Grant, self.request.auth).actor
+
+    def body(self, kind: type[StrictSerializer]) -> dict[str, Any]:
+        """The checked body. Raises ValidationError naming each field."""
+        serializer = kind(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+
+class PagedView(HouseView):
+    """A list in cursor pages."""
+
+    pagination_class = CursorPages
+
+    def page(self, request: Request, rows: QuerySet[M], show: Callable[[M], dict[str, Any]]) -> Response:
+        pages = CursorPages()
+        found = pages.paginate_queryset(rows, request, self) or []
+        return pages.get_paginated_response([show(row) for row in found])
+
+
+class Nothing(StrictSerializer):
+    """The body of a call that takes none."""

@@ -1,0 +1,64 @@
+"""/api/slots: the places where a model serves."""
+
+from typing import Any
+
+from django.http import HttpResponseBase
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cluster.actions import save_slot
+from cluster.api.views import HouseView, Nothing, PagedView
+from cluster.models import Slot
+from swaps import actions
+from swaps.api.bodies import SlotBody
+from swaps.api.documents import slot_document
+from swaps.api.shapes import SlotSerializer, SwapSerializer
+from swaps.api.swaps import accepted, requester
+from swaps.models import Serving, Swap
+
+
+def document_of(slot: Slot) -> dict[str, Any]:
+    serving = Serving.objects.filter(slot=slot).first()
+    return slot_document(slot, serving, Swap.objects.active().filter(slot=slot).first())
+
+
+class SlotsView(PagedView):
+    required_scopes = {"GET": "read"}
+    page_ordering = "name"
+
+    @extend_schema(operation_id="list_slots", responses=SlotSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """All slots with what they serve."""
+        return self.page(request, Slot.objects.with_sparks(), document_of)
+
+
+class SlotView(HouseView):
+    required_scopes = {"GET": "read", "PUT": "config"}
+    problem_codes = {"PUT": (409,)}
+
+    @extend_schema(operation_id="get_slot", responses=SlotSerializer)
+    def get(self, _: Request, name: str) -> Response:
+        """One slot."""
+        return Response(document_of(actions.find_slot(name)))
+
+    @extend_schema(operation_id="put_slot", request=SlotBody, responses={200: SlotSerializer, 201: SlotSerializer})
+    def put(self, _: Request, name: str) -> Response:
+        """Make a slot, or replace how it is set up; refused while a swap is changing it."""
+        slot = Slot.objects.with_sparks().filter(name=name).first()
+        body = self.body(SlotBody)
+        if slot is not None and Swap.objects.active().filter(slot=slot).exists():
+            raise actions.in_progress(slot)
+        saved = save_slot(slot=slot, values={**body, "name": name}, by=self.actor)
+        return Response(document_of(saved), status=200 if slot else 201)
+
+
+class SlotStopView(HouseView):
+    required_scopes = {"POST": "swap"}
+    problem_codes = {"POST": (409,)}
+
+    @extend_schema(operation_id="stop_slot", request=Nothing, responses={202: SwapSerializer})
+    def post(self, _: Request, name: str) -> HttpResponseBase:
+        """End what the slot serves. The answer has the same life as a swap."""
+        self.body(Nothing)
+        return accepted(actions.request_stop(actions.find_slot(name), requester(self)))

@@ -1,0 +1,191 @@
+"""/api/swap: ask for a swap, look at it, cancel it, try it again."""
+
+from collections.abc import Callable
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.http import HttpResponseBase
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cluster.api.serializers import moment
+from cluster.api.stream import answer_later, preferred_wait, wait_for
+from cluster.api.views import HouseView, Nothing, PagedView
+from cluster.refusals import Lost, Missing
+from swaps import actions
+from swaps.actions import Requester
+from swaps.api.bodies import SwapBody, ValidateBody
+from swaps.api.documents import active_document, swap_document, swap_summary
+from swaps.api.messages import reader_of, topic_of
+from swaps.api.shapes import ExaminationSerializer, LockSerializer, SwapSerializer, SwapSummarySerializer
+from swaps.models import Swap, SwapLock, Trigger
+from swaps.querysets import SwapQuerySet
+from swaps.states import Status
+
+LOOK_AGAIN_SECONDS = 2
+TO_THE_END: frozenset[str] = frozenset()  # of the kinds of rows that end a wait early
+NEXT_PHASE = frozenset({"phase"})
+FILTERS = {"slot": "slot__name", "model": "model_key", "status": "status", "actor": "actor"}
+PREFER = OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="`wait=20`: up to 30 s.")
+
+
+def requester(view: HouseView) -> Requester:
+    return Requester(view.actor, Trigger.API)
+
+
+def find_swap(swap_id: int) -> Swap:
+    swap = Swap.objects.for_pages().filter(pk=swap_id).first()
+    if swap is None:
+        raise Missing("unknown-swap", f"There is no swap {swap_id}; GET /api/swap lists them.")
+    return swap
+
+
+def accepted(swap: Swap, wait: int = 0) -> HttpResponseBase:
+    """202, where the swap is, and its document: now, or when it ended within `wait` seconds."""
+    headers = {"Location": f"/api/swap/{swap.pk}", "Retry-After": str(LOOK_AGAIN_SECONDS)}
+    if not wait:
+        return Response(swap_document(find_swap(swap.pk)), status=202, headers=headers)
+    return answer_later(_waiting(swap, wait, TO_THE_END), status=202, headers=headers)
+
+
+def _waiting(swap: Swap, seconds: int, kinds: frozenset[str]) -> Callable[[], Any]:
+    async def work() -> dict[str, Any]:
+        await wait_for(topic_of(swap.pk), reader_of(swap.pk), swap.last_seq, seconds, kinds)
+        return await database_sync_to_async(_document_now)(swap.pk)  # type: ignore[no-any-return]
+
+    return work
+
+
+def _document_now(swap_id: int) -> dict[str, Any]:
+    return swap_document(find_swap(swap_id))
+
+
+class SwapsView(PagedView):
+    required_scopes = {"GET": "read", "POST": "swap"}
+    problem_codes = {"POST": (404, 409, 412, 422, 503)}
+
+    @extend_schema(
+        operation_id="list_swaps",
+        parameters=[OpenApiParameter(name, str, description="Only these.") for name in ("slot", "model", "actor")]
+        + [OpenApiParameter("status", str, enum=[str(s) for s in Status], description="Only these.")],
+        responses=SwapSummarySerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """History, newest first."""
+        return self.page(request, _filtered(request), swap_summary)
+
+    @extend_schema(
+        operation_id="request_swap", request=SwapBody, responses={202: SwapSerializer, 200: ExaminationSerializer}
+    )
+    def post(self, _: Request) -> HttpResponseBase:
+        """Swap the model of a slot. 202 and a Location at once; 200 with checks and plan for a dry run."""
+        body = self.body(SwapBody)
+        slot = actions.find_slot(body["slot"])
+        if body["lock_token"] is not None:
+            raise Lost("lock-lost", f"Nobody holds the lock of {slot.name}, so this token is not valid any more.")
+        if body["dry_run"]:
+            return Response(examined(slot.name, body["model"]))
+        swap = actions.request_swap(
+            slot,
+            body["model"],
+            requester(self),
+            rollback=body["rollback"],
+            deadline_seconds=body["deadline_seconds"],
+        )
+        return accepted(swap, body["wait"])
+
+
+def examined(slot_name: str | None, model_key: str) -> dict[str, Any]:
+    slot = actions.find_slot(slot_name)
+    found = actions.examine(slot, model_key)
+    checks = [check.as_dict() for check in found.checks]
+    return {"ok": found.ok, "model": model_key, "slot": slot.name, "checks": checks, "plan": found.plan}
+
+
+def _filtered(request: Request) -> SwapQuerySet:
+    rows = Swap.objects.select_related("slot")
+    for name, column in FILTERS.items():
+        value = request.query_params.get(name)
+        if value is None:
+            continue
+        if "\0" in value or (name == "status" and value not in list(Status)):
+            raise ValidationError({name: ["Nothing can have this value."]})
+        rows = rows.filter(**{column: value})
+    return rows
+
+
+class SwapView(HouseView):
+    required_scopes = {"GET": "read"}
+
+    @extend_schema(operation_id="get_swap", parameters=[PREFER], responses=SwapSerializer)
+    def get(self, request: Request, swap_id: int) -> HttpResponseBase:
+        """One swap with its phases. With `Prefer: wait=20` the answer comes at the next phase or end, or after 20 s."""
+        swap = find_swap(swap_id)
+        wait = preferred_wait(request)
+        if not swap.is_active:
+            return Response(swap_document(swap))
+        headers = {"Retry-After": str(LOOK_AGAIN_SECONDS)}
+        if not wait:
+            return Response(swap_document(swap), headers=headers)
+        return answer_later(_waiting(swap, wait, NEXT_PHASE), headers={**headers, "Preference-Applied": f"wait={wait}"})
+
+
+class SwapCancelView(HouseView):
+    required_scopes = {"POST": "swap"}
+    problem_codes = {"POST": (409,)}
+
+    @extend_schema(operation_id="cancel_swap", request=Nothing, responses={202: SwapSerializer})
+    def post(self, _: Request, swap_id: int) -> HttpResponseBase:
+        """Ask a running swap to stop. Its end comes when the Sparks are in order again."""
+        self.body(Nothing)
+        return accepted(actions.cancel_swap(find_swap(swap_id), requester(self)))
+
+
+class SwapRetryView(HouseView):
+    required_scopes = {"POST": "swap"}
+    problem_codes = {"POST": (409, 422)}
+
+    @extend_schema(operation_id="retry_swap", request=Nothing, responses={202: SwapSerializer})
+    def post(self, _: Request, swap_id: int) -> HttpResponseBase:
+        """Ask for the same again, as a new swap."""
+        self.body(Nothing)
+        return accepted(actions.retry_swap(find_swap(swap_id), requester(self)))
+
+
+class ValidateView(HouseView):
+    required_scopes = {"POST": "swap"}
+    problem_codes = {"POST": (503,)}
+
+    @extend_schema(operation_id="validate_model", request=ValidateBody, responses=ExaminationSerializer)
+    def post(self, _: Request, model: str) -> Response:
+        """Would a swap to this model work? Looks at the Sparks, changes nothing."""
+        return Response(examined(self.body(ValidateBody)["slot"], model))
+
+
+class LockView(HouseView):
+    required_scopes = {"GET": "read"}
+    problem_codes = {"GET": (404,)}
+
+    @extend_schema(
+        operation_id="get_lock",
+        parameters=[OpenApiParameter("slot", str, description="The default slot when not given.")],
+        responses=LockSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Who may change a slot now, and the swap that is changing it."""
+        slot = actions.find_slot(request.query_params.get("slot") or None)
+        lock = SwapLock.objects.filter(slot=slot).first()
+        active = Swap.objects.active().filter(slot=slot).first()
+        document = {
+            "held": False,
+            "holder": None,
+            "slot": slot.name,
+            "fence": lock.fence if lock else 0,
+            "pinned_by": active.pk if active else None,
+            "active_swap": active_document(active),
+            "server_time": moment(timezone.now()),
+        }
+        return Response(document)

@@ -1,0 +1,22 @@
+from django.urls import path
+
+from swaps.api import models, slots, status, streams, swaps
+
+urlpatterns = [
+    path("api/status", status.StatusView.as_view()),
+    path("api/swap", swaps.SwapsView.as_view()),
+    path("api/swap/lock", swaps.LockView.as_view()),  # before any swap: for a long time its neighbour answered for it
+    path("api/swap/<int:swap_id>", swaps.SwapView.as_view()),
+    path("api/swap/<int:swap_id>/stream", streams.SwapStreamView.as_view()),
+    path("api/swap/<int:swap_id>/log", streams.SwapLogView.as_view()),
+    path("api/swap/<int:swap_id>/cancel", swaps.SwapCancelView.as_view()),
+    path("api/swap/<int:swap_id>/retry", swaps.SwapRetryView.as_view()),
+    path("api/swap/<str:model>/validate", swaps.ValidateView.as_view()),
+    path("api/slots", slots.SlotsView.as_view()),
+    path("api/slots/<str:name>", slots.SlotView.as_view()),
+    path("api/slots/<str:name>/stop", slots.SlotStopView.as_view()),
+    path("api/models", models.ModelsView.as_view()),
+    path("api/models/import", models.ModelsImportView.as_view()),
+    path("api/models/export", models.ModelsExportView.as_view()),
+    path("api/models/<str:key>", models.ModelView.as_view()),
+]
