@@ -1,13 +1,15 @@
 """What a caller may do: scopes, who has which, and the one check in front of every API view."""
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # it imports this module by way of the settings
 
 SCOPES = {
     "read": "see everything but secrets",
@@ -62,7 +64,7 @@ class HasScopes(Protocol):
 class HasScope(BasePermission):
     """`view.required_scopes` names one scope per method; a view that names none is open to `admin` alone."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         grant = cast(HasScopes | None, request.auth)
         if grant is None:
             return False
@@ -72,7 +74,7 @@ class HasScope(BasePermission):
         raise PermissionDenied(f"This needs the scope {wanted}, which you do not have.", code="scope-missing")
 
 
-def _scope_for(view: APIView, method: str) -> str | None:
+def _scope_for(view: "APIView", method: str) -> str | None:
     """None for a method the view does not know: a 405 tells more than a 403."""
     if not hasattr(view, method.lower()):
         return None

@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
-from rest_framework.views import set_rollback
 
 from cluster.refusals import Invalid, Refusal, Unavailable
 
@@ -53,7 +52,6 @@ class TooLarge(Refusal):
 
 def answer(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """DRF's exception handler. None, so Django's own handler500, for what nobody expected."""
-    set_rollback()
     response = _render(exc, context["request"])
     if response is not None and (auth_header := getattr(exc, "auth_header", "")):
         response["WWW-Authenticate"] = auth_header

@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -92,19 +91,3 @@ def is_private(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
     return any(ip in network for network in PRIVATE_NETWORKS)
-
-
-class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "services.api.authentication.BearerKey"
-    name = "key"
-
-    def get_security_definition(self, *_: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "An API key: spk_..."}
-
-
-class SignedInPersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "services.api.authentication.SignedInPerson"
-    name = "session"
-
-    def get_security_definition(self, *_: Any) -> dict[str, str]:
-        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}

@@ -18,6 +18,9 @@ from rest_framework.request import Request
 from cluster.api.permissions import SCOPES, HasScope
 from cluster.api.stream import PlainText
 from cluster.api.views import HouseView
+from services.api import schemes
+
+__all__ = ["DocsView", "SchemaView", "schemes"]  # the last is imported for what it registers
 
 METHODS = ("get", "post", "put", "delete")
 
