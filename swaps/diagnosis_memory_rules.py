@@ -50,8 +50,9 @@ MEMORY_RULES: tuple[Rule, ...] = (
             "vLLM wanted {need} GiB of memory (--gpu-memory-utilization {wanted}), but only {free}"
             " of {total} GiB were free when it started.",
             "Stop what else uses this Spark's memory (an earlier model may still hold some){or_share}.",
-            facts=r"Free memory on device\s*\S*\s*\((?P<free>\d[\d.]*)/(?P<total>\d[\d.]*) GiB\)"
-            r".{0,200}?utilization \((?P<wanted>[\d.]+), (?P<need>\d[\d.]*) GiB\)",
+            facts=r"Free memory on device\s*\S*\s*"
+            r"\((?P<free>\d{1,9}(?:\.\d{1,6})?)/(?P<total>\d{1,9}(?:\.\d{1,6})?) GiB\)"
+            r".{0,200}?utilization \((?P<wanted>[\d.]+), (?P<need>\d{1,9}(?:\.\d{1,6})?) GiB\)",
             derive=_fitting_share,
         ),
         tell(
@@ -68,15 +69,15 @@ MEMORY_RULES: tuple[Rule, ...] = (
             " for it; about {fits} tokens would fit.",
             "Set --max-model-len to {fits} or less, or raise --gpu-memory-utilization if the"
             " Spark has memory to spare.",
-            facts=r"max seq len \((?P<len>[\d,]+)\),?\s*\(?(?P<need>\d[\d.]*) GiB KV cache is needed"
-            r"(?s:.{0,120}?)memory \((?P<have>\d[\d.]*) GiB\)"
+            facts=r"max seq len \((?P<len>[\d,]+)\),?\s*\(?(?P<need>\d{1,9}(?:\.\d{1,6})?) GiB KV cache is needed"
+            r"(?s:.{0,120}?)memory \((?P<have>\d{1,9}(?:\.\d{1,6})?) GiB\)"
             r"(?s:.{0,120}?)estimated maximum model length is (?P<fits>[1-9][\d,]*)",
         ),
         tell(
             "One request of {len} tokens needs {need} GiB of KV cache, but only {have} GiB is left for it.",
             "Lower --max-model-len, or raise --gpu-memory-utilization if the Spark has memory to spare.",
-            facts=r"max seq len \((?P<len>[\d,]+)\),?\s*\(?(?P<need>\d[\d.]*) GiB KV cache is needed"
-            r"(?s:.{0,120}?)memory \((?P<have>\d[\d.]*) GiB\)",
+            facts=r"max seq len \((?P<len>[\d,]+)\),?\s*\(?(?P<need>\d{1,9}(?:\.\d{1,6})?) GiB KV cache is needed"
+            r"(?s:.{0,120}?)memory \((?P<have>\d{1,9}(?:\.\d{1,6})?) GiB\)",
         ),
         tell(
             "The context length of {len} tokens is too long: the KV cache holds only {fits}.",
@@ -153,8 +154,8 @@ MEMORY_RULES: tuple[Rule, ...] = (
             "Other programs freed memory while vLLM was measuring it ({before} GiB free before,"
             " {after} GiB after), so vLLM gave up.",
             "Start again once nothing else starts or stops on this Spark.",
-            facts=r"Initial free memory (?P<before>\d[\d.]*) GiB, current free memory"
-            r" (?P<after>\d[\d.]*) GiB",
+            facts=r"Initial free memory (?P<before>\d{1,9}(?:\.\d{1,6})?) GiB, current free memory"
+            r" (?P<after>\d{1,9}(?:\.\d{1,6})?) GiB",
         ),
         tell(
             "Other programs changed the Spark's free memory while vLLM was measuring it.",
@@ -168,14 +169,14 @@ MEMORY_RULES: tuple[Rule, ...] = (
         tell(
             "Memory ran out {during}: vLLM asked for {asked} more, and only {left} was free.",
             "{advice}",
-            facts=r"Tried to allocate (?P<asked>\d[\d.]* [KMG]iB).{0,200}?of which"
-            r" (?P<left>\d[\d.]* (?:[KMG]iB|bytes)) is free",
+            facts=r"Tried to allocate (?P<asked>\d{1,9}(?:\.\d{1,6})? [KMG]iB).{0,200}?of which"
+            r" (?P<left>\d{1,9}(?:\.\d{1,6})? (?:[KMG]iB|bytes)) is free",
             derive=_advice,
         ),
         tell(
             "Memory ran out {during}: vLLM asked for {asked} more than there was.",
             "{advice}",
-            facts=r"Tried to allocate (?P<asked>\d[\d.]* [KMG]iB)",
+            facts=r"Tried to allocate (?P<asked>\d{1,9}(?:\.\d{1,6})? [KMG]iB)",
             derive=_advice,
         ),
         tell("Memory ran out {during}.", "{advice}", derive=_advice),

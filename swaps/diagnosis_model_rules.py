@@ -226,7 +226,8 @@ _FILES: tuple[Rule, ...] = (
         tell(
             "Downloading the model needs {need}, but the disk of this Spark has only {free} free.",
             "Delete models that are no longer needed on this Spark, then start again.",
-            facts=r"expected file size is: (?P<need>[\d.]+ MB).{0,400}? only has (?P<free>[\d.]+ MB)",
+            facts=r"expected file size is: (?P<need>\d{1,12}(?:\.\d{1,6})? MB)"
+            r".{0,400}? only has (?P<free>\d{1,12}(?:\.\d{1,6})? MB)",
             derive=lambda values: {key: _gigabytes(values[key]) for key in ("need", "free")},
         ),
         tell(

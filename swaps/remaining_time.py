@@ -10,6 +10,7 @@ from swaps.load_progress import STAGE_STARTS, STAGES
 NEWEST_LOADS = 7  # older loads may be of another image, another disk, an empty compile cache
 _TRUSTED_PERCENT = 10  # below this the bar says more about start-up than about the load
 _SLOW_FACTOR = 1.3
+_LONGEST_SECONDS = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def estimate(
         return None
     total = _blend(usual, by_progress, done or 0.0)
     slow = usual is not None and max(elapsed, total) > _SLOW_FACTOR * usual
-    left = 0.0 if percent is not None and percent >= 100 else max(0.0, total - elapsed)
+    left = 0.0 if percent is not None and percent >= 100 else min(_LONGEST_SECONDS, max(0.0, total - elapsed))
     return Remaining(seconds=math.ceil(left), basis=basis, slower_than_usual=slow)
 
 
