@@ -7,10 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+TAG = "sparkcontrol"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-@register
+@register(TAG)
 def data_directory(**_: Any) -> Sequence[CheckMessage]:
     if os.access(settings.DATA_DIR, os.W_OK):
         return []
@@ -23,7 +24,7 @@ def data_directory(**_: Any) -> Sequence[CheckMessage]:
     ]
 
 
-@register
+@register(TAG)
 def debug_on_the_network(**_: Any) -> Sequence[CheckMessage]:
     """Django's debug pages show settings and source to whoever causes an error."""
     if not settings.DEBUG or settings.BIND in LOOPBACK:
@@ -37,7 +38,7 @@ def debug_on_the_network(**_: Any) -> Sequence[CheckMessage]:
     ]
 
 
-@register
+@register(TAG)
 def any_host_allowed(**_: Any) -> Sequence[CheckMessage]:
     """Without a list, a web page elsewhere can reach us under a name of its own (DNS rebinding)."""
     if "*" not in settings.ALLOWED_HOSTS:
@@ -51,7 +52,7 @@ def any_host_allowed(**_: Any) -> Sequence[CheckMessage]:
     ]
 
 
-@register
+@register(TAG)
 def secrets_readable_by_others(**_: Any) -> Sequence[CheckMessage]:
     files = [settings.DATA_DIR / "secret-key", settings.SPARKCONTROL_ENCRYPTION_KEY_FILE]
     return [
