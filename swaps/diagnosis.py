@@ -185,10 +185,14 @@ def _last_exception(ranked: Sequence[_Finding], found: Sequence[_Finding]) -> li
     While vLLM serves, an exception may be one request's own affair; only a death makes it count.
     """
     ends = [f.line.index for f in found if f.rank is Rank.CONSEQUENCE]
-    before = [f for f in ranked if ends and f.line.index < ends[-1]]
-    starting = [f for f in ranked if not f.line.state.startup_complete]
-    first = (before or starting)[:1]
+    told = [f for f in ranked if not f.line.state.startup_complete or _near_any(f.line.index, ends)]
+    before = [f for f in told if ends and f.line.index < ends[-1]]
+    first = (before or told)[:1]
     return [f for f in before if _same_origin(f.line, first[0].line)][-1:] or first
+
+
+def _near_any(index: int, others: Sequence[int]) -> bool:
+    return any(abs(index - other) <= _INCIDENT_LINES for other in others)
 
 
 def _same_origin(one: _Line, other: _Line) -> bool:

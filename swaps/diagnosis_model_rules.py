@@ -320,7 +320,7 @@ _FIT: tuple[Rule, ...] = (
     rule(
         "kernel-build-failed",
         r"Ninja build failed|BackendCompilerFailed|InductorError|Failed to find C compiler"
-        r"|ptxas fatal|nvcc fatal",
+        r"|ptxas fatal|nvcc fatal|PTXASError",
         tell(
             "vLLM could not compile the model's GPU code ({reason}).",
             "Try --enforce-eager in the model's vLLM arguments, or a newer image made for DGX Spark.",

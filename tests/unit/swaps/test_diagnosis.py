@@ -115,6 +115,18 @@ def test_a_death_after_serving_has_its_own_code() -> None:
     assert code_of(dead) == "engine-failed"
 
 
+def test_the_cause_of_a_death_may_be_printed_after_the_word_of_it() -> None:
+    """API server and engine write their own buffers: the engine's traceback may come second."""
+    dead = "(APIServer pid=101) ERROR 11-20 10:09:00 [async_llm.py:7] EngineDeadError: EngineCore encountered an issue."
+    assert "'X' object" in diagnosed(READY, dead, ODD).sentence
+
+
+def test_a_request_that_failed_long_before_the_death_is_not_its_cause() -> None:
+    dead = "(APIServer pid=101) ERROR 11-20 10:09:00 [async_llm.py:7] EngineDeadError: EngineCore encountered an issue."
+    served = ["(APIServer pid=101) INFO:     192.168.1.20:1 - GET /health"] * 200
+    assert "bad request" not in diagnosed(READY, "(APIServer pid=101) ValueError: bad request", *served, dead).sentence
+
+
 def test_words_in_an_echoed_command_are_no_events() -> None:
     assert diagnose(on_head("Executing command: vllm serve m --served-model-name 'Too many open files'")) is None
 
