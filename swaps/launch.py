@@ -15,6 +15,7 @@ from swaps.argument_rules import (
     is_launcher_dir,
     is_plain_word,
     is_port,
+    is_slot_name,
     launcher_path,
     message_of,
 )
@@ -275,6 +276,7 @@ def _check_definition(definition: Definition) -> None:
 
 def _check_placement(placement: Placement) -> None:
     sound = (
+        ("slot", is_slot_name(placement.slot)),
         ("container", is_container_name(placement.container)),
         ("port", is_port(placement.port)),
         ("launcher_dir", not placement.launcher_dir or is_launcher_dir(placement.launcher_dir)),
@@ -285,7 +287,7 @@ def _check_placement(placement: Placement) -> None:
         if not holds:
             raise CannotLaunch(
                 "invalid-slot",
-                f"The settings of slot {placement.slot} cannot be used: {rule.replace('_', ' ')} {message_of(rule)}.",
+                f"The settings of slot {placement.slot[:40]!r} cannot be used: {rule.replace('_', ' ')} {message_of(rule)}.",
                 "Correct it in the slot's settings.",
             )
 

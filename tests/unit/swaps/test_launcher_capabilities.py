@@ -14,7 +14,8 @@ def capabilities(name: str) -> Capabilities:
 
 
 @pytest.mark.parametrize(
-    ("name", "vintage"), [("2026-01", "2026-01"), ("2026-02", "2026-01"), ("2026-04", "2026-04"), ("2026-08", "2026-08")]
+    ("name", "vintage"),
+    [("2026-01", "2026-01"), ("2026-02", "2026-01"), ("2026-04", "2026-04"), ("2026-08", "2026-08")],
 )
 def test_it_names_the_vintage(name: str, vintage: str) -> None:
     assert capabilities(name).vintage == vintage
@@ -52,7 +53,9 @@ def test_august_can_do_everything() -> None:
     assert august.knows("--earlyoom")
 
 
-@pytest.mark.parametrize("text", ["", "bash: ./launch-cluster.sh: No such file or directory", "Usage: docker [OPTIONS]"])
+@pytest.mark.parametrize(
+    "text", ["", "bash: ./launch-cluster.sh: No such file or directory", "Usage: docker [OPTIONS]"]
+)
 def test_text_that_is_no_usage_text_is_unknown(text: str) -> None:
     unknown = read_capabilities(text)
     assert unknown.vintage == "unknown"

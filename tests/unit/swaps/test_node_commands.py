@@ -307,7 +307,13 @@ def test_stopping_runs_under_the_fence_too(spark: Spark) -> None:
 
 def test_the_state_of_a_container(spark: Spark) -> None:
     box = spark.container("vllm_node")
-    state = {"exists": True, "name": "/vllm_node", "running": True, "exit_code": 0, "labels": {"sparkcontrol.swap": "12"}}
+    state = {
+        "exists": True,
+        "name": "/vllm_node",
+        "running": True,
+        "exit_code": 0,
+        "labels": {"sparkcontrol.swap": "12"},
+    }
     (box / "state.json").write_text(json.dumps(state))
     read = read_container_state(spark.run(node_commands.container_state("vllm_node")).stdout)
     assert (read.exists, read.running, read.name, read.swap_id, read.fence) == (True, True, "vllm_node", 12, None)
@@ -406,7 +412,14 @@ def launcher(spark: Spark) -> Path:
 
 
 def facts_of(spark: Spark, **changes: object) -> node_commands.PreflightFacts:
-    asked = {"container": "vllm_node", "port": 8888, "image": "vllm-node", "launcher_dir": "", "slot": "main", **changes}
+    asked = {
+        "container": "vllm_node",
+        "port": 8888,
+        "image": "vllm-node",
+        "launcher_dir": "",
+        "slot": "main",
+        **changes,
+    }
     done = spark.run(preflight_facts(**asked))  # type: ignore[arg-type]
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
