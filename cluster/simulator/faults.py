@@ -2,8 +2,6 @@
 
 The file form lets a person, a test or a stand-in script switch one with nothing but `touch` and `rm`."""
 
-# ruff: noqa: PTH - the stand-ins import this and pathlib would cost them 10 ms of start-up each.
-
 from __future__ import annotations
 
 import os

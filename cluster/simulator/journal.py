@@ -1,7 +1,5 @@
 """What happened on a Spark, one JSON line each, for people who want to see the exact argv that arrived."""
 
-# ruff: noqa: PTH - the stand-ins import this and pathlib would cost them 10 ms of start-up each.
-
 from __future__ import annotations
 
 import json

@@ -49,7 +49,8 @@ class Processes:
     ) -> Child:
         """Start argv in a session of its own.
 
-        program: the file to run when it is not argv[0]. preserve_pid: leave it to argv[0] (setsid -c) to make the session. FileNotFoundError as from exec."""
+        program: the file to run when it is not argv[0]. preserve_pid: argv[0] (setsid -c) makes the session.
+        FileNotFoundError and PermissionError as from exec."""
         popen = subprocess.Popen(
             list(argv),
             executable=program,

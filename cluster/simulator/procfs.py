@@ -1,7 +1,5 @@
 """What /proc says of this machine's processes."""
 
-# ruff: noqa: PTH - the stand-ins import this and pathlib would cost them 10 ms of start-up each.
-
 from __future__ import annotations
 
 import os

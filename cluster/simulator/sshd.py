@@ -35,10 +35,10 @@ class Login(asyncssh.SSHServer):
         self.connection = conn
         self._front.logins.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._front.logins.discard(self)
 
-    def begin_auth(self, username: str) -> bool:
+    def begin_auth(self, _username: str) -> bool:
         return True
 
     def public_key_auth_supported(self) -> bool:

@@ -1,5 +1,8 @@
 """The docker command line, answered."""
 
+# Every command takes the same four arguments.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
 import asyncio

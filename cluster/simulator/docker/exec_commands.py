@@ -1,5 +1,8 @@
 """docker run, exec, start, stop, restart, kill, rm, wait."""
 
+# Every command takes the same four arguments.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
 import asyncio

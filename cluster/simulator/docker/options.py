@@ -103,7 +103,7 @@ def environment(options: Options, client: dict[str, str]) -> dict[str, str]:
 def _env_file(path: str, client: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
     except OSError as error:
         raise UsageError(f"open {path}: no such file or directory") from error

@@ -1,6 +1,4 @@
-"""How a stand-in asks the simulator: its own stdin, stdout, stderr and argv go in, output and an exit code come back."""
-
-# ruff: noqa: PTH - pathlib and friends would cost every docker call 10 ms of start-up.
+"""How a stand-in asks the simulator: its argv, stdin, stdout and stderr go in, output and an exit code come back."""
 
 from __future__ import annotations
 

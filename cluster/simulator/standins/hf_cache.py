@@ -1,7 +1,5 @@
 """A Hugging Face cache on disk; the weights are sparse files of a believable size."""
 
-# ruff: noqa: PTH - the stand-ins import this and pathlib would cost them 10 ms of start-up each.
-
 from __future__ import annotations
 
 import hashlib

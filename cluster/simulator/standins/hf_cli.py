@@ -1,7 +1,5 @@
 """`hf download` and `hf cache ls`: a cache with the layout of the real one and files that are holes."""
 
-# ruff: noqa: PTH - pathlib would cost 10 ms of start-up.
-
 from __future__ import annotations
 
 import json

@@ -1,6 +1,6 @@
 """The Spark's one memory pool: models register what they hold, everything that reports memory reads it here."""
 
-# ruff: noqa: PTH - stand-ins import this and pathlib would cost them 10 ms of start-up each.
+# Stand-ins import this and pathlib would cost them 10 ms of start-up each.
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What `ps` prints of a process, for ps itself and for docker top."""
 
-# ruff: noqa: PTH - stand-ins import this and pathlib would cost them 10 ms of start-up each.
+# Stand-ins import this and pathlib would cost them 10 ms of start-up each.
 
 from __future__ import annotations
 
@@ -60,24 +60,28 @@ def _rss(pid: int) -> str:
     return str(int(pages[1]) * 4 if len(pages) > 1 else 0)
 
 
+def _always(text: str) -> Callable[[int], str]:
+    return lambda _pid: text
+
+
 FIELDS: dict[str, Callable[[int], str]] = {
     "pid": str,
     "ppid": lambda pid: _stat(pid)[1],
     "pgid": lambda pid: _stat(pid)[2],
     "sid": lambda pid: _stat(pid)[3],
-    "uid": lambda pid: "root",
-    "user": lambda pid: "root",
-    "euser": lambda pid: "root",
-    "c": lambda pid: "0",
-    "pcpu": lambda pid: "0.0",
-    "%cpu": lambda pid: "0.0",
-    "pmem": lambda pid: "0.0",
-    "%mem": lambda pid: "0.0",
+    "uid": _always("root"),
+    "user": _always("root"),
+    "euser": _always("root"),
+    "c": _always("0"),
+    "pcpu": _always("0.0"),
+    "%cpu": _always("0.0"),
+    "pmem": _always("0.0"),
+    "%mem": _always("0.0"),
     "stime": lambda pid: time.strftime("%H:%M", time.localtime(_started(pid))),
     "lstart": lambda pid: time.ctime(_started(pid)),
-    "tty": lambda pid: "?",
-    "tname": lambda pid: "?",
-    "time": lambda pid: "00:00:00",
+    "tty": _always("?"),
+    "tname": _always("?"),
+    "time": _always("00:00:00"),
     "stat": lambda pid: _stat(pid)[0],
     "state": lambda pid: _stat(pid)[0],
     "s": lambda pid: _stat(pid)[0],

@@ -1,7 +1,5 @@
 """`ray start` and `ray status`: enough of a Ray cluster for a two-node launch."""
 
-# ruff: noqa: PTH - pathlib would cost 10 ms of start-up.
-
 from __future__ import annotations
 
 import os

@@ -1,6 +1,6 @@
 """Where the parts of a launch over several Sparks find each other: one file per member, holding its process id."""
 
-# ruff: noqa: PTH - stand-ins import this and pathlib would cost them 10 ms of start-up each.
+# Stand-ins import this and pathlib would cost them 10 ms of start-up each.
 
 from __future__ import annotations
 

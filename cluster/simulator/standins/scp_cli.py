@@ -1,7 +1,5 @@
 """`scp` between Sparks: all homes are folders on this machine, so it is a copy."""
 
-# ruff: noqa: PTH - pathlib would cost 10 ms of start-up.
-
 from __future__ import annotations
 
 import os

@@ -1,6 +1,6 @@
 """What a stand-in knows of the Spark it runs on."""
 
-# ruff: noqa: PTH - stand-ins import this and pathlib would cost them 10 ms of start-up each.
+# Stand-ins import this and pathlib would cost them 10 ms of start-up each.
 
 from __future__ import annotations
 

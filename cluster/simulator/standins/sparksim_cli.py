@@ -1,7 +1,5 @@
 """Small services for the stand-ins that are shell scripts."""
 
-# ruff: noqa: PTH - pathlib would cost 10 ms of start-up.
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """`ss`: the listening TCP ports of this Spark only."""
 
-# ruff: noqa: PTH - pathlib would cost 10 ms of start-up.
-
 from __future__ import annotations
 
 import os

@@ -97,8 +97,12 @@ class Answers:
     def _envelope(self, chat: bool, name: str, streaming: bool) -> dict[str, Any]:
         self._serial += 1
         kind = "chat.completion" if chat else "text_completion"
-        return {"id": f"{'chatcmpl' if chat else 'cmpl'}-{os.getpid()}-{self._serial}",
-                "object": kind + (".chunk" if chat and streaming else ""), "created": int(time.time()), "model": name}  # fmt: skip
+        return {
+            "id": f"{'chatcmpl' if chat else 'cmpl'}-{os.getpid()}-{self._serial}",
+            "object": kind + (".chunk" if chat and streaming else ""),
+            "created": int(time.time()),
+            "model": name,
+        }
 
     async def _stream(
         self, chat: bool, name: str, words: list[str], finish: str, usage: dict[str, int] | None
@@ -129,7 +133,8 @@ class Answers:
         if not counters.recent_tokens and not counters.running:
             return ""
         rate = counters.recent_tokens / 10
-        return (f"Engine 000: Avg prompt throughput: {rate:.1f} tokens/s, Avg generation throughput: {rate:.1f} tokens/s, "
+        return (f"Engine 000: Avg prompt throughput: {rate:.1f} tokens/s, "
+            f"Avg generation throughput: {rate:.1f} tokens/s, "
                 f"Running: {counters.running} reqs, Waiting: 0 reqs, GPU KV cache usage: {counters.cache_use():.1f}%, "
                 "Prefix cache hit rate: 0.0%")  # fmt: skip
 

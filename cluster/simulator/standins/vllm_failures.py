@@ -49,14 +49,21 @@ def not_enough_free(model: Model, available: float, total: float) -> StartError:
 
 
 def out_of_memory(free: float, total: float) -> StartError:
-    return StartError(ENGINE, "torch.OutOfMemoryError", (
-        f"CUDA out of memory. Tried to allocate 2.38 GiB. GPU 0 has a total capacity of {total:.2f} GiB of which "
-        f"{free:.2f} GiB is free. Including non-PyTorch memory, this process has {total - free - 4:.2f} GiB memory in use."))  # fmt: skip
+    return StartError(
+        ENGINE,
+        "torch.OutOfMemoryError",
+        (
+            f"CUDA out of memory. Tried to allocate 2.38 GiB. GPU 0 has a total capacity of {total:.2f} GiB of which "
+            f"{free:.2f} GiB is free. Including non-PyTorch memory, "
+            f"this process has {total - free - 4:.2f} GiB memory in use."
+        ),
+    )
 
 
 def no_cache_memory() -> StartError:
     return StartError(ENGINE, "ValueError", (
-        "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when initializing the engine."
+        "No available memory for the cache blocks. "
+            "Try increasing `gpu_memory_utilization` when initializing the engine."
     ))  # fmt: skip
 
 
@@ -67,10 +74,15 @@ def disk_full(model: Model) -> StartError:
 
 
 def too_many_ranks(size: int) -> StartError:
-    return StartError(API, "pydantic_core._pydantic_core.ValidationError", (
-        f"1 validation error for ParallelConfig\n  Value error, World size ({size}) is larger than the number of "
-        "available GPUs (1) in this node. If this is intentional and you are using:\n"
-        "- ray, set '--distributed-executor-backend ray'.\n- multiprocessing, set '--nnodes' appropriately."))  # fmt: skip
+    return StartError(
+        API,
+        "pydantic_core._pydantic_core.ValidationError",
+        (
+            f"1 validation error for ParallelConfig\n  Value error, World size ({size}) is larger than the number of "
+            "available GPUs (1) in this node. If this is intentional and you are using:\n"
+            "- ray, set '--distributed-executor-backend ray'.\n- multiprocessing, set '--nnodes' appropriately."
+        ),
+    )
 
 
 def missing_weights(model: Model) -> StartError:

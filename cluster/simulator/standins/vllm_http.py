@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-
-# Without ssl, asyncio takes 4 MB less; nothing here speaks TLS.
-sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
-
 import asyncio
 import contextlib
+import signal
 
 from cluster.simulator.standins.vllm_answers import Answers
 from cluster.simulator.standins.vllm_failures import StartError

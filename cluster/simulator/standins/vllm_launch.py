@@ -1,7 +1,5 @@
 """From the command line to a loaded model: what happens, in order and in time."""
 
-# ruff: noqa: PTH - pathlib would cost a start of the stand-in 10 ms.
-
 from __future__ import annotations
 
 import fcntl
@@ -171,8 +169,11 @@ class Launch:
         waited = 0.0
         while len(rendezvous.members("ray-" + head)) < self.nodes:
             if waited and round(waited, 2) % 10 == 0:
-                self._engine_line("ray_utils.py:260", f"Waiting for creating a placement group of specs for "
-                                  f"{int(waited)} seconds. Check `ray status` to see if you have enough resources.")  # fmt: skip
+                self._engine_line(
+                    "ray_utils.py:260",
+                    f"Waiting for creating a placement group of specs for "
+                    f"{int(waited)} seconds. Check `ray status` to see if you have enough resources.",
+                )
             self._pause_seconds(TICK)
             waited += TICK
 
@@ -259,8 +260,15 @@ class Launch:
             text = self.words.api(
                 "core_client.py:612", f"{self.words.engine} died unexpectedly, shutting down client.", "ERROR"
             )
-            raise EngineDied(text + self.words.api("async_llm.py:540", "vllm.v1.engine.exceptions.EngineDeadError: "
-                             "EngineCore encountered an issue. See stack trace (above) for the root cause.", "ERROR"))  # fmt: skip
+            raise EngineDied(
+                text
+                + self.words.api(
+                    "async_llm.py:540",
+                    "vllm.v1.engine.exceptions.EngineDeadError: "
+                    "EngineCore encountered an issue. See stack trace (above) for the root cause.",
+                    "ERROR",
+                )
+            )
         for member in self._seen:
             if not rendezvous.alive(self._place, member):
                 if self.headless:
