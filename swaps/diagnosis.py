@@ -184,7 +184,7 @@ def _last_exception(ranked: Sequence[_Finding], found: Sequence[_Finding]) -> li
     Others are processes noticing that one of them is gone.
     While vLLM serves, an exception may be one request's own affair; only a death makes it count.
     """
-    ends = [f.line.index for f in found if f.rank is Rank.CONSEQUENCE]
+    ends = [f.line.index for f in found if f.rank >= Rank.DEATH]
     told = [f for f in ranked if not f.line.state.startup_complete or _near_any(f.line.index, ends)]
     before = [f for f in told if ends and f.line.index < ends[-1]]
     first = (before or told)[:1]
@@ -272,6 +272,7 @@ def _known_before(line: _Line, log: Sequence[_Line]) -> dict[str, str]:
                 known[name] = _short(mask_secrets(match[1]))
     known["the_port"] = f"port {known['port']}" if known["port"] else "its port"
     known["the_model"] = known["model"] or "the model"
+    known["named"] = f" {known['model']}" if known["model"] else ""
     known["budget"] = f" (--gpu-memory-utilization {known['share']})" if known["share"] else ""
     known["stage"] = line.state.stage.value
     known["during"] = _DURING[line.state.stage]

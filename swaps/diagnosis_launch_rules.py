@@ -43,7 +43,7 @@ _LAUNCHER: tuple[Rule, ...] = (
     ),
     rule(
         "launcher-config",
-        r"Error: No action specified|Error: Unknown action|Error: Invalid action",
+        r"Error: No action specified|Error: Unknown (?:argument or )?action: (?!-)|Error: Invalid action",
         tell(
             "The launcher did not get an action it knows (start, stop, status or exec).",
             "Update launch-cluster.sh on this Spark; its version does not fit this command.",
@@ -67,11 +67,11 @@ _LAUNCHER: tuple[Rule, ...] = (
     ),
     rule(
         "launcher-outdated",
-        r"(?:Unknown|Unrecognized|Invalid) (?:option|argument|flag)[: ]+['\"]?-",
+        r"(?:Unknown|Unrecognized|Invalid) (?:option|argument(?: or action)?|flag)[: ]+['\"]?-",
         tell(
             "The launcher script on this Spark does not know the option {flag}.",
             "Update launch-cluster.sh on this Spark (git pull in its directory).",
-            facts=r"(?:option|argument|flag)[: ]+['\"]?(?P<flag>-[\w-]+)",
+            facts=r"(?:option|argument|action|flag)[: ]+['\"]?(?P<flag>-[\w-]+)",
         ),
         tell(
             "The launcher script on this Spark does not know one of its options.",
@@ -210,6 +210,19 @@ _LAUNCHER: tuple[Rule, ...] = (
         ),
     ),
     rule(
+        "launch-failed",
+        r"Error: Failed to launch (?:worker|the command)",
+        tell(
+            "The launcher could not start vLLM in the container on {host}.",
+            "Look at Docker on {host}: the container may have ended, or the Spark may be unreachable.",
+            facts=r"Failed to launch worker .{0,40}on (?P<host>\S+?)\.?$",
+        ),
+        tell(
+            "The launcher could not start vLLM in the container on the head Spark.",
+            "Look at Docker on the head Spark: the container may have ended at once.",
+        ),
+    ),
+    rule(
         "already-running",
         r"Cluster containers are already running\. Skipping launch|Container '[^']*' is already running",
         tell(
@@ -330,4 +343,29 @@ _DOCKER: tuple[Rule, ...] = (
     ),
 )
 
+# Words of the launcher or of Docker that no rule knows: better quoted than kept back.
+_OTHERS: tuple[Rule, ...] = (
+    rule(
+        "launch-failed",
+        r"^(?:docker: )?Error response from daemon: .",
+        tell(
+            "Docker refused to start the container: {line}.",
+            "Correct what Docker names: the image, the model's container arguments or its mounts.",
+        ),
+        rank=Rank.HINT,
+    ),
+    rule(
+        "launch-failed",
+        r"^(?-i:Error: ).",
+        tell(
+            "The launcher stopped with this message: {message}.",
+            "Correct what it names, in the model's launcher arguments or the .env file beside launch-cluster.sh.",
+            facts=r"^Error: (?P<message>.{1,300}?)\.?$",
+        ),
+        tell("The launcher stopped with an error.", _CONFIG),
+        rank=Rank.HINT,
+    ),
+)
+
 LAUNCH_RULES = _LAUNCHER + _DOCKER
+OTHER_LAUNCH_RULES = _OTHERS

@@ -83,7 +83,7 @@ _ARGUMENTS: tuple[Rule, ...] = (
         "needs-trust-remote-code",
         r"trust_remote_code=True|contains custom code which must be executed",
         tell(
-            "The model {the_model} brings code of its own, which vLLM runs only when allowed.",
+            "The model{named} brings code of its own, which vLLM runs only when allowed.",
             "Add --trust-remote-code to the model's vLLM arguments if you trust its publisher.",
         ),
     ),
@@ -111,7 +111,7 @@ _FILES: tuple[Rule, ...] = (
             _LICENCE,
             facts=_MODEL_URL,
         ),
-        tell("The model {the_model} is gated, and this Spark may not download it.", _LICENCE),
+        tell("The model{named} is gated, and this Spark may not download it.", _LICENCE),
         refines=("no-token", "access-denied"),
     ),
     rule(
@@ -135,7 +135,7 @@ _FILES: tuple[Rule, ...] = (
             _SPELLING,
             facts=r"(?P<name>[\w./@:+-]{1,200}) is not a local folder",
         ),
-        tell("The model {the_model} was not found.", _SPELLING),
+        tell("The model{named} was not found.", _SPELLING),
         refines=("no-token",),
     ),
     rule(
@@ -167,7 +167,7 @@ _FILES: tuple[Rule, ...] = (
         r"|IncompleteSnapshotError|OfflineModeIsEnabled|cannot find the requested files in the"
         r" (?:disk|local) cache",
         tell(
-            "The model {the_model} is not complete on this Spark, and vLLM could not fetch the rest, being offline.",
+            "The model{named} is not complete on this Spark, and vLLM could not fetch the rest, being offline.",
             _DOWNLOAD,
         ),
     ),
@@ -201,7 +201,7 @@ _FILES: tuple[Rule, ...] = (
             facts=r"directory: '(?P<path>[^']{1,300})'|file named (?P<name>\S+)",
             derive=lambda values: {"path": values["path"] or values["name"].rstrip(".")},
         ),
-        tell("Files of the model {the_model} are missing on this Spark.", _DOWNLOAD),
+        tell("Files of the model{named} are missing on this Spark.", _DOWNLOAD),
     ),
     rule(
         "weights-damaged",

@@ -3,7 +3,7 @@
 Facts from spark-facts sections 1.5 and 3.3; sentences for an owner who is no vLLM expert.
 """
 
-from swaps.diagnosis_launch_rules import LAUNCH_RULES
+from swaps.diagnosis_launch_rules import LAUNCH_RULES, OTHER_LAUNCH_RULES
 from swaps.diagnosis_memory_rules import MEMORY_RULES
 from swaps.diagnosis_model_rules import MODEL_RULES
 from swaps.diagnosis_network_rules import NETWORK_RULES
@@ -43,7 +43,7 @@ _ENDS: tuple[Rule, ...] = (
             "Reboot the Spark if its memory does not come back, then use vLLM 0.24 or newer, or a"
             " lower --gpu-memory-utilization.",
         ),
-        rank=Rank.CONSEQUENCE,
+        rank=Rank.DEATH,
         code_when_serving="crashed-after-start",
     ),
     rule(
@@ -54,7 +54,7 @@ _ENDS: tuple[Rule, ...] = (
             "One of vLLM's processes ended {during} without saying why; memory running out is the usual reason.",
             "Look at the log of the other Spark too; lower --gpu-memory-utilization and start again.",
         ),
-        rank=Rank.CONSEQUENCE,
+        rank=Rank.DEATH,
         code_when_serving="crashed-after-start",
     ),
     rule(
@@ -65,7 +65,7 @@ _ENDS: tuple[Rule, ...] = (
             "vLLM's engine stopped working {during} ({line}).",
             "Start the model again; if it comes back, lower --max-num-seqs or use a newer image.",
         ),
-        rank=Rank.CONSEQUENCE,
+        rank=Rank.DEATH,
         code_when_serving="crashed-after-start",
     ),
     rule(
@@ -98,7 +98,7 @@ _ENDS: tuple[Rule, ...] = (
     ),
 )
 
-RULES: tuple[Rule, ...] = LAUNCH_RULES + MEMORY_RULES + MODEL_RULES + NETWORK_RULES + _ENDS
+RULES: tuple[Rule, ...] = LAUNCH_RULES + MEMORY_RULES + MODEL_RULES + NETWORK_RULES + _ENDS + OTHER_LAUNCH_RULES
 
 _AGAIN = "Start the model again and watch its log; a lower --gpu-memory-utilization may help."
 

@@ -13,7 +13,8 @@ class Rank(IntEnum):
     EXCEPTION = 1  # an exception no rule knows: quoted as it stands
     HINT = 2
     TIMEOUT = 3
-    CONSEQUENCE = 4
+    DEATH = 4  # which process ended, not why
+    CONSEQUENCE = 5
 
 
 Derive = Callable[[Mapping[str, str]], dict[str, str]]
@@ -35,7 +36,7 @@ class Rule:
 
     `refines` names codes that this rule tells more exactly when it follows in the same traceback.
     `any_level` lets it match INFO lines too. Besides the facts, tellings may use the_model,
-    the_port, budget, during, line and the plain values known from earlier lines.
+    named, the_port, budget, during, line and the plain values known from earlier lines.
     """
 
     code: str
