@@ -122,7 +122,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # A delivery is a doorbell: acknowledged early, never redelivered, the row decides (docs/architecture.md).
-CELERY_BROKER_URL = "filesystem://"
+CELERY_BROKER_URL = "filesystem://localhost"  # a folder; the host only keeps kombu from warning that none is named
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "data_folder_in": str(folders.private_folder(DATA_DIR / "broker")),
     "data_folder_out": str(DATA_DIR / "broker"),
