@@ -14,7 +14,7 @@ run: install
 install:
 	@$(PYTHON) -m sparkcontrol.install requirements.txt $(VENV)
 
-install-dev:
+install-dev: install
 	@$(PYTHON) -m sparkcontrol.install requirements-dev.txt $(VENV)
 
 lint: install-dev

@@ -43,7 +43,7 @@ def role(pid: int) -> str:
         command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return "gone"
-    for word, name in (("daphne", "web"), ("celery", "worker"), ("supervisor", "supervisor")):
+    for word, name in (("daphne", "web"), ("sparkcontrol.worker", "worker"), ("supervisor", "supervisor")):
         if word in command:
             return name
     return "simulator"

@@ -130,11 +130,7 @@ class Supervisor:
         return self.program("web", *argv, keeps_open=(door.fileno(),))
 
     def worker(self) -> Program:
-        return self.program(
-            "worker", "-m", "celery", "-q", "-A", "sparkcontrol.celery", "worker", "-P", "threads", "-c", "8",
-            "-Q", "swaps,probes,default", "-l", "WARNING",
-            "--without-mingle", "--without-gossip", "--without-heartbeat",
-        )  # fmt: skip
+        return self.program("worker", "-m", "sparkcontrol.worker")
 
     def bootstrap(self) -> str:
         """Run it to its end; what it says is for the person who waits."""

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(300)
 
 MODEL_A = "qwen3.6-35b-a3b-nvfp4"
 MODEL_B = "glm-4.7-flash-awq"
-PHASES = ["preflight", "stopping", "launching", "loading", "verifying", "ready"]
+PHASES = ["preflight", "stopping", "launching", "loading", "verifying"]
 
 
 @pytest.fixture(scope="module")
