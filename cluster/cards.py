@@ -125,7 +125,10 @@ def _occupants(reading: dict[str, Any], ours: set[str]) -> list[Occupant]:
     boxes = [box for box in seen.containers if box.running or box.on_gpu]
     loose = [process for process in seen.gpu_processes if not process.container]
     return [
-        *(Occupant(box.name, f"{box.image} {box.status}".strip(), _memory(seen, box.name), box.name in ours) for box in boxes),
+        *(
+            Occupant(box.name, f"{box.image} {box.status}".strip(), _memory(seen, box.name), box.name in ours)
+            for box in boxes
+        ),
         *(Occupant(process.name, f"process {process.pid}", _mib(process.memory_mib), False) for process in loose),
     ]
 
@@ -147,7 +150,10 @@ def facts(spark: Spark) -> list[tuple[str, str]]:
         ("Driver", seen.driver_version),
         ("GPU clock", seen.gpu_clock_mhz and f"{seen.gpu_clock_mhz:.0f} MHz"),
         ("GPU memory held", seen.gpu_memory_mib is not None and _mib(seen.gpu_memory_mib)),
-        ("Swap free", seen.swap_total_bytes and f"{show.bytes_(seen.swap_free_bytes)} of {show.bytes_(seen.swap_total_bytes)}"),
+        (
+            "Swap free",
+            seen.swap_total_bytes and f"{show.bytes_(seen.swap_free_bytes)} of {show.bytes_(seen.swap_total_bytes)}",
+        ),
         ("Model cache disk free", seen.cache_disk_free_bytes is not None and show.bytes_(seen.cache_disk_free_bytes)),
         ("CPU temperature", seen.cpu_temperature_c and f"{seen.cpu_temperature_c:.0f} °C"),
         ("Load, 1 min", seen.load_1m is not None and f"{seen.load_1m:.1f}"),

@@ -40,7 +40,10 @@ class SlotForm(forms.Form):
     label = forms.CharField(required=False, max_length=80)
     head = forms.ChoiceField(label="Head Spark", help_text="The Spark that answers applications.")
     workers = forms.MultipleChoiceField(
-        required=False, label="Worker Sparks", widget=forms.CheckboxSelectMultiple, help_text="For models on several Sparks."
+        required=False,
+        label="Worker Sparks",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="For models on several Sparks.",
     )
     port = forms.IntegerField(required=False, min_value=1, max_value=65535, help_text="Blank means 8888.")
     container = forms.CharField(required=False, max_length=64, help_text="Blank means vllm_node.")
@@ -48,7 +51,9 @@ class SlotForm(forms.Form):
         required=False, max_length=255, label="Launcher directory", help_text="Blank means ~/spark-vllm-docker."
     )
     image = forms.CharField(required=False, max_length=255, help_text="Blank means the launcher's own default.")
-    is_default = forms.BooleanField(required=False, initial=True, label="Default slot", help_text="Calls that name no slot mean this one.")
+    is_default = forms.BooleanField(
+        required=False, initial=True, label="Default slot", help_text="Calls that name no slot mean this one."
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -39,7 +39,11 @@ def _reload_when_signed_out(view: View) -> View:
 
 
 urlpatterns = [
-    path("sign-in/", LoginView.as_view(template_name="registration/sign_in.html", redirect_authenticated_user=True), name="sign-in"),
+    path(
+        "sign-in/",
+        LoginView.as_view(template_name="registration/sign_in.html", redirect_authenticated_user=True),
+        name="sign-in",
+    ),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     page("", views.home, "home"),
     page("models/", models.model_list, "model-list"),

@@ -16,5 +16,6 @@ from swaps import heroes
 def home(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     shown = [(heroes.of_slot(slot, now), heroes.catalog_choices(slot)) for slot in Slot.objects.with_sparks()]
-    context = {"heroes": shown, "events": activity.newest(), "can_swap": may(request, "swap")}
+    context = {"heroes": shown, "events": activity.newest(), "refreshing": any(hero.running for hero, _ in shown)}
+    context |= {"can_swap": may(request, "swap"), "can_edit": may(request, "config")}
     return render(request, "home.html", context | sparks_context())

@@ -1,6 +1,5 @@
 """Forms of the catalog. They parse; what is right is decided by `swaps.definition.validate` through the actions."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -18,8 +17,12 @@ class ModelForm(forms.Form):
 
     key = forms.CharField(max_length=100, help_text="Short name for programs; it cannot be changed later.")
     label = forms.CharField(max_length=120, help_text="The name people see.")
-    repo = forms.CharField(required=False, max_length=200, label="Hugging Face repo", help_text="Such as openai/gpt-oss-120b.")
-    local_path = forms.CharField(required=False, max_length=1024, help_text="Instead of a repo: a directory on the Sparks.")
+    repo = forms.CharField(
+        required=False, max_length=200, label="Hugging Face repo", help_text="Such as openai/gpt-oss-120b."
+    )
+    local_path = forms.CharField(
+        required=False, max_length=1024, help_text="Instead of a repo: a directory on the Sparks."
+    )
     nodes = forms.IntegerField(min_value=1, max_value=8, initial=1, label="Sparks needed")
     expected_load_seconds = forms.IntegerField(
         required=False, min_value=1, label="Expected load time", help_text="Seconds; used until real loads are known."
@@ -31,16 +34,24 @@ class ModelForm(forms.Form):
         help_text="As on a command line, after the model. Line breaks are free. Port and host are set by the slot.",
     )
     env = forms.CharField(
-        required=False, label="Environment", widget=_area(3, "NAME=value"), help_text="One NAME=value per line. No secrets."
+        required=False,
+        label="Environment",
+        widget=_area(3, "NAME=value"),
+        help_text="One NAME=value per line. No secrets.",
     )
-    image = forms.CharField(required=False, max_length=255, label="Container image", help_text="Blank means the slot's.")
+    image = forms.CharField(
+        required=False, max_length=255, label="Container image", help_text="Blank means the slot's."
+    )
     launcher_args = forms.CharField(required=False, label="Launcher arguments", widget=_area(2))
     docker_args = forms.CharField(required=False, label="Docker arguments", widget=_area(2))
     mods = forms.CharField(required=False, widget=_area(2), help_text="Mod directories of the launcher, one per line.")
     notes = forms.CharField(required=False, widget=_area(3))
 
     def clean_env(self) -> tuple[tuple[str, str], ...]:
-        return _read(read_env, self.cleaned_data["env"])
+        try:
+            return read_env(self.cleaned_data["env"])
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
 
     def clean(self) -> dict[str, Any]:
         for name in WORD_FIELDS:
@@ -60,16 +71,11 @@ def filled(definition: Definition) -> ModelForm:
     return ModelForm(initial=as_fields(definition))
 
 
-def _read(reader: Callable[[str], Any], text: str) -> Any:
-    try:
-        return reader(text)
-    except ValueError as error:
-        raise forms.ValidationError(str(error)) from None
-
-
 class ImportForm(forms.Form):
     file = forms.FileField(required=False, label="YAML file")
-    text = forms.CharField(required=False, label="Or paste it here", widget=_area(12, "models:\n  my-model:\n    repo: …"))
+    text = forms.CharField(
+        required=False, label="Or paste it here", widget=_area(12, "models:\n  my-model:\n    repo: …")
+    )
 
     def clean(self) -> dict[str, Any]:
         file = self.cleaned_data.get("file")

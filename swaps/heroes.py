@@ -6,6 +6,7 @@ from typing import Any
 
 from cluster.badges import Badge
 from cluster.models import Slot
+from cluster.templatetags import show
 from swaps import badges
 from swaps.models import ModelDefinition, Operation, Serving, ServingState, Swap, SwapMessage
 from swaps.states import Status
@@ -61,6 +62,12 @@ class Hero:
     @property
     def template(self) -> str:
         return f"swaps/_hero_{self.kind}.html"
+
+    @property
+    def serving_nodes(self) -> list[NodeMemory]:
+        """The nodes the model that serves is spread over; all of the slot when that is not known."""
+        used = self.serving.definition.get("nodes") if self.serving else None
+        return self.nodes[:used]
 
     @property
     def can_stop(self) -> bool:
@@ -121,7 +128,8 @@ def belief(slot: Slot) -> str:
 
 def cost_of_stopping(slot: Slot, serving: Serving | None) -> list[str]:
     """What a person gives up, in sentences; empty when nothing serves."""
-    where = " and ".join(spark.name for spark in slot.sparks())
+    used = serving.definition.get("nodes") if serving else None
+    where = show.names(slot.sparks()[:used])
     if serving is None or serving.state == ServingState.UNKNOWN:
         return [f"What serves on {where} is not known at the moment. Whatever runs in this slot is stopped."]
     if serving.state == ServingState.IDLE:
@@ -156,14 +164,13 @@ def _badge(kind: str, serving: Serving | None, active: Swap | None) -> Badge:
 
 def _metrics(serving: Serving) -> list[Metric]:
     found: dict[str, Any] = serving.metrics
-    metrics = [
+    return [
         Metric("Speed", _number(found.get("tokens_per_second"), "{:.0f}"), "tokens/s"),
         Metric("Running", _number(found.get("running"), "{:.0f}"), "requests"),
         Metric("Waiting", _number(found.get("waiting"), "{:.0f}"), "requests"),
         Metric("KV cache", _number(found.get("kv_cache_used"), "{:.0%}").rstrip("%"), "% used"),
         Metric("Context", _number(serving.max_model_len, "{:,}"), "tokens"),
     ]
-    return metrics
 
 
 def _number(value: float | None, form: str) -> str:

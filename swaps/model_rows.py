@@ -3,6 +3,8 @@
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from statistics import median
 
 from django.db.models import Max, Q
@@ -42,9 +44,8 @@ def rows(query: str = "") -> list[ModelRow]:
     """Catalog entries whose label, key or source contains `query`; four queries whatever the size."""
     found = ModelDefinition.objects.all()
     if query:
-        found = found.filter(
-            Q(label__icontains=query) | Q(key__icontains=query) | Q(repo__icontains=query) | Q(local_path__icontains=query)
-        )
+        wanted = [Q(**{f"{field}__icontains": query}) for field in ("label", "key", "repo", "local_path")]
+        found = found.filter(reduce(or_, wanted))
     return for_models(list(found))
 
 
@@ -68,7 +69,7 @@ def usual_loads() -> dict[tuple[str, int], list[float]]:
     loads: dict[tuple[str, int], list[float]] = {}
     for key, nodes, started, ended in times.values_list("model_key", "nodes", "started_at", "ended_at")[:_LOADS_READ]:
         known = loads.setdefault((key, nodes), [])
-        if len(known) < PAST_LOADS:
+        if started and ended and len(known) < PAST_LOADS:
             known.append((ended - started).total_seconds())
     return loads
 

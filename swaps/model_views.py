@@ -53,7 +53,8 @@ def model_detail(request: HttpRequest, key: str) -> HttpResponse:
 @needs("config")
 @require_http_methods(["GET", "POST"])
 def model_new(request: HttpRequest) -> HttpResponse:
-    form = ModelForm(request.POST or None)
+    offered = {name: request.GET.get(name, "") for name in ("repo", "label", "key")}
+    form = ModelForm(request.POST or None, initial={"nodes": 1} | offered)
     if request.method == "POST" and form.is_valid():
         try:
             model = actions.save_model(form.definition(), requester(request))
@@ -61,7 +62,8 @@ def model_new(request: HttpRequest) -> HttpResponse:
             return redirect("model", model.key)
         except Refusal as refusal:
             put_refusal(form, refusal)
-    return render(request, "swaps/model_form.html", {"form": form, "title": "Add a model", "back": reverse("model-list")})
+    context = {"form": form, "title": "Add a model", "back": reverse("model-list")}
+    return render(request, "swaps/model_form.html", context, status=400 if form.errors else 200)
 
 
 @needs("config")
@@ -117,7 +119,7 @@ def model_delete(request: HttpRequest, key: str) -> HttpResponse:
     model = get_object_or_404(ModelDefinition, key=key)
     back = reverse("model", args=[key])
     if request.method == "GET":
-        lost = f"The entry {key} with its {len(model.args)} arguments is lost. Weights on the Sparks and past swaps stay."
+        lost = f"The entry {key} is lost, with its arguments. Weights on the Sparks and past swaps stay."
         ask = Ask(f"Delete {model.label} from the catalog?", [lost], "Delete the entry", back, danger=True)
         return render(request, "swaps/ask.html", {"ask": ask})
     try:
@@ -142,7 +144,7 @@ def model_import(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def model_export(request: HttpRequest) -> HttpResponse:
+def model_export(_request: HttpRequest) -> HttpResponse:
     name = f"models-{timezone.localdate():%Y-%m-%d}.yaml"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(actions.export_catalog(), content_type="application/yaml; charset=utf-8", headers=headers)

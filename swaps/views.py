@@ -12,8 +12,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from cluster.models import Slot
 from cluster.pages import actor_of, may, needs, tell_refusal
 from cluster.refusals import Conflict, Refusal
+from cluster.templatetags import show
 from swaps import actions, badges, heroes, model_rows, swap_rows
-from swaps.checks import Check
+from swaps.checks import Check, CheckState
 from swaps.models import ModelDefinition, Serving, Swap, Trigger
 from swaps.states import Status
 from swaps.swap_filter import SwapFilter
@@ -49,7 +50,8 @@ def swap_list(request: HttpRequest) -> HttpResponse:
     rows = swap_rows.of_swaps(found[:PAGE_ROWS])
     older = wanted.older_than(found[PAGE_ROWS - 1].pk) if len(found) > PAGE_ROWS else ""
     template = "swaps/_swap_rows.html" if request.headers.get("HX-Request") else "swaps/swap_list.html"
-    return render(request, template, {"rows": rows, "older": older, "wanted": wanted, "address": request.get_full_path()})
+    context = {"rows": rows, "older": older, "wanted": wanted, "address": request.get_full_path()}
+    return render(request, template, context)
 
 
 def _shown(swap_id: int) -> Swap:
@@ -86,6 +88,7 @@ def hero_context(request: HttpRequest, slot: Slot) -> dict[str, object]:
         "hero": heroes.of_slot(slot, timezone.now()),
         "models": heroes.catalog_choices(slot),
         "can_swap": may(request, "swap"),
+        "can_edit": may(request, "config"),
     }
 
 
@@ -123,7 +126,7 @@ def _ask_swap(slot: Slot, model: ModelDefinition, *, moved: bool = False) -> Ask
 
 def _cost_of_loading(slot: Slot, model: ModelDefinition) -> list[str]:
     row = model_rows.for_models([model])[0]
-    where = " and ".join(spark.name for spark in slot.sparks()[: model.nodes])
+    where = show.names(slot.sparks()[: model.nodes])
     return [f"Starts {model.label} on {where}. {row.usual_words}"]
 
 
@@ -134,7 +137,7 @@ def examine_fragment(request: HttpRequest) -> HttpResponse:
     try:
         seen = actions.examine(_slot(request.GET.get("slot")), request.GET.get("model", ""))
     except Refusal as refusal:
-        seen = actions.Examination(False, [Check("refused", "blocks", refusal.detail)], [])  # type: ignore[arg-type]
+        seen = actions.Examination(False, [Check("refused", CheckState.BLOCKS, refusal.detail)], [])
     return render(request, "swaps/_examination.html", {"seen": seen})
 
 
@@ -156,7 +159,10 @@ def _ask_stop(slot: Slot, *, moved: bool = False) -> Ask:
     serving = Serving.objects.filter(slot=slot).first()
     return Ask(
         title=f"Stop what {slot.name} serves?",
-        sentences=[*heroes.cost_of_stopping(slot, serving), "Nothing is started in its place; its weights stay on disk."],
+        sentences=[
+            *heroes.cost_of_stopping(slot, serving),
+            "Nothing is started in its place. Weights stay on disk.",
+        ],
         button="Stop it",
         back=reverse("home"),
         believed=heroes.belief(slot),

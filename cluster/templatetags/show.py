@@ -1,5 +1,6 @@
 """How templates show values: bytes, durations, moments, icons, people. Loaded as a builtin."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -53,7 +54,9 @@ def seconds(value: float | None) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
 @register.filter
@@ -99,8 +102,8 @@ def words(text: str) -> list[str]:
 
 
 @register.filter
-def names(things: list[Any]) -> str:
-    """"spark-1 and spark-2"."""
+def names(things: Iterable[Any]) -> str:
+    """ "spark-1 and spark-2"."""
     told = [str(thing.name) for thing in things]
     return " and ".join(told) if len(told) < 3 else f"{', '.join(told[:-1])} and {told[-1]}"
 

@@ -52,6 +52,14 @@
       else if (every && last !== "soon" && Date.now() - last >= every * 1000) refresh(element);
     }
   }, 1000);
+  // What a person unfolded stays unfolded.
+  let unfolded = [];
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    unfolded = [...detail.target.querySelectorAll("details[open][id]")].map((details) => details.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+  });
   // Signed out meanwhile, or the server is starting again: keep what is shown rather than an error page in a card.
   document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.xhr.status >= 400) event.detail.shouldSwap = false; });
 })();

@@ -4,6 +4,7 @@
   const url = document.body.dataset.live;
   if (!url || !("WebSocket" in window)) return;
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`live:${name}`, { detail }));
+  const SIGNED_OUT = 4401;
   const wanted = new Map();
   let socket = null;
   let waits = 0;
@@ -33,8 +34,9 @@
       tell("up");
     };
     mine.onmessage = (event) => hear(event.data);
-    mine.onclose = () => {
+    mine.onclose = (event) => {
       if (mine !== socket) return;
+      if (event.code === SIGNED_OUT) return location.reload(); // the page asks for the sign-in
       if (up || waits === 2) tell("down"); // one quick retry is nobody's business
       up = false;
       waits += 1;

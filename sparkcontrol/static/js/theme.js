@@ -1,17 +1,17 @@
 // Runs before the first paint, so that a chosen theme never flashes the other one.
 (() => {
   const root = document.documentElement;
-  const choices = ["system", "light", "dark"];
+  const choices = ["auto", "light", "dark"]; // the words Django's admin keeps in the same place
   const chosen = () => {
-    try { return localStorage.getItem("theme") || "system"; } catch { return "system"; }
+    try { return localStorage.getItem("theme") || "auto"; } catch { return "auto"; }
   };
   const show = (theme) => {
-    if (theme === "system") delete root.dataset.theme; else root.dataset.theme = theme;
+    if (theme === "auto") delete root.dataset.theme; else root.dataset.theme = theme;
     for (const button of document.querySelectorAll("[data-theme-toggle]")) {
       button.hidden = false;
-      button.querySelector("[data-theme-word]").textContent = `Theme: ${theme}`;
+      button.querySelector("[data-theme-word]").textContent = `Theme: ${theme === "auto" ? "system" : theme}`;
       const use = button.querySelector("use");
-      use.setAttribute("href", use.getAttribute("href").replace(/#.*/, `#${{ system: "system", light: "sun", dark: "moon" }[theme]}`));
+      use.setAttribute("href", use.getAttribute("href").replace(/#.*/, `#${{ auto: "system", light: "sun", dark: "moon" }[theme]}`));
     }
   };
   show(chosen());
