@@ -123,7 +123,7 @@ def _words(words: tuple[str, ...], what: str) -> Iterator[str]:
 def _args(definition: Definition) -> Iterator[str]:
     found = list(_words(definition.args, "vLLM arguments"))
     yield from found or vllm_argument_problems(definition.args, definition.local_path, bool(definition.mods))
-    if not found and _is_count(definition.nodes):
+    if not found and _is_count(definition.nodes) and definition.nodes <= MAX_NODES:
         yield from _parallel(definition)
 
 

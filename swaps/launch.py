@@ -287,15 +287,16 @@ def _check_placement(placement: Placement) -> None:
         if not holds:
             raise CannotLaunch(
                 "invalid-slot",
-                f"The settings of slot {placement.slot[:40]!r} cannot be used: {rule.replace('_', ' ')} {message_of(rule)}.",
+                f"Slot {placement.slot[:40]!r} cannot be used: its {rule.replace('_', ' ')} {message_of(rule)}.",
                 "Correct it in the slot's settings.",
             )
 
 
 def _shown(step: Command) -> str:
     """argv is: slot, fence, then slot, swap, step name and seconds for the script, then the launcher's words."""
-    settings = [f"{name}={value}" for name, value in step.env]
-    return shlex.join([*settings, *(str(word) for word in step.argv[6:])])
+    settings = [f"{name}={shlex.quote(str(value))}" for name, value in step.env]
+    launcher, *words = (str(word) for word in step.argv[6:])
+    return " ".join([*settings, launcher, shlex.join(words)])  # unquoted, so that a person's shell knows the ~
 
 
 def _check_size(plan: LaunchPlan) -> None:
