@@ -52,6 +52,11 @@ class Watcher:
         self._queued_to = after
         self._rung = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Rows that were read and not yet asked for."""
+        return len(self._queue)
+
     async def next(self, timeout: float) -> Row | None:
         """The next row; None when nothing came for `timeout` seconds."""
         with contextlib.suppress(TimeoutError):

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
@@ -39,6 +40,7 @@ class PlainText(BaseRenderer):
 
 def event_stream(topic: str, reader: live.Reader, after: int) -> StreamingHttpResponse:
     """The topic's rows from behind position `after` as server-sent events; closes after the last one."""
+    connections.close_all()  # the hub reads with its own; this thread would keep one open as long as the client stays
     response = StreamingHttpResponse(events(topic, reader, after), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"  # nginx would hold the lines back

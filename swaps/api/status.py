@@ -1,4 +1,4 @@
-"""/api/status: everything at a glance, asked often and so made cheap: six queries, no serializer."""
+"""/api/status: everything at a glance, asked often and so made cheap: five queries and the key's, no serializer."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from cluster.api.serializers import moment
 from cluster.api.views import HouseView
-from cluster.models import Slot, Spark
+from cluster.models import Slot, SlotWorker, Spark
 from swaps.api.documents import active_document, serving_document
 from swaps.api.shapes import StatusSerializer
 from swaps.models import Serving, Swap
@@ -23,6 +23,7 @@ GAUGES = (
     "mem_total_bytes",
     "disk_free_bytes",
 )
+ACTIVE_COLUMNS = ("slot_id", "operation", "model_key", "model_label", "status", "percent", "actor")
 
 
 class StatusView(HouseView):
@@ -35,16 +36,27 @@ class StatusView(HouseView):
 
 
 def status_document() -> dict[str, Any]:
-    sparks = list(Spark.objects.all())
-    slots = Slot.objects.prefetch_related("seats")
-    serving = {row.slot_id: row for row in Serving.objects.all()}
-    active = {swap.slot_id: swap for swap in Swap.objects.active()}
+    slots = list(Slot.objects.all())
+    seats = list(SlotWorker.objects.order_by("rank").values_list("slot_id", "spark_id"))
+    serving = {row.slot_id: row for row in Serving.objects.defer("definition")}
+    active = {swap.slot_id: swap for swap in Swap.objects.active().only(*ACTIVE_COLUMNS)}
+    sparks = {spark.pk: spark for spark in Spark.objects.all()}
     return {
         "version": settings.SPECTACULAR_SETTINGS["VERSION"],
         "server_time": moment(timezone.now()),
-        "sparks": [_spark(spark) for spark in sparks],
-        "slots": [_slot(slot, sparks, serving.get(slot.pk), active.get(slot.pk)) for slot in slots],
+        "sparks": [_spark(spark) for spark in sparks.values()],
+        "slots": [
+            _slot(slot, _sparks_of(slot, seats, sparks), serving.get(slot.pk), active.get(slot.pk)) for slot in slots
+        ],
     }
+
+
+def _sparks_of(slot: Slot, seats: list[tuple[int, int]], sparks: dict[int, Spark]) -> list[str]:
+    """Head first. Rows may change between our queries, so what is not there is left out."""
+    if slot.head_id in sparks:
+        slot.head = sparks[slot.head_id]  # loaded already; saves a query for the address
+    workers = [spark_id for slot_id, spark_id in seats if slot_id == slot.pk]
+    return [sparks[spark_id].name for spark_id in (slot.head_id, *workers) if spark_id in sparks]
 
 
 def _spark(spark: Spark) -> dict[str, Any]:
@@ -59,15 +71,12 @@ def _spark(spark: Spark) -> dict[str, Any]:
     }
 
 
-def _slot(slot: Slot, sparks: list[Spark], serving: Serving | None, active: Swap | None) -> dict[str, Any]:
-    by_id = {spark.pk: spark for spark in sparks}
-    slot.head = by_id[slot.head_id]  # loaded already; saves a join
-    names = [slot.head.name, *(by_id[seat.spark_id].name for seat in slot.seats.all())]
+def _slot(slot: Slot, sparks: list[str], serving: Serving | None, active: Swap | None) -> dict[str, Any]:
     return {
         "name": slot.name,
         "label": slot.label,
         "is_default": slot.is_default,
-        "sparks": names,
+        "sparks": sparks,
         "base_url": slot.base_url,
         "serving": serving_document(serving),
         "active_swap": active_document(active),
