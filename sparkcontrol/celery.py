@@ -4,8 +4,11 @@ import os
 
 from celery import Celery
 
+from sparkcontrol import folder_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sparkcontrol.settings")
 
+folder_broker.register()
 app = Celery("sparkcontrol")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["cluster", "swaps"])

@@ -122,14 +122,12 @@ SPECTACULAR_SETTINGS = {
 }
 
 # A delivery is a doorbell: acknowledged early, never redelivered, the row decides (docs/architecture.md).
-CELERY_BROKER_URL = "filesystem://localhost"  # a folder; the host only keeps kombu from warning that none is named
+CELERY_BROKER_URL = "folder://localhost"  # sparkcontrol.folder_broker; the host name means nothing
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
-    "data_folder_in": str(folders.private_folder(DATA_DIR / "broker")),
-    "data_folder_out": str(DATA_DIR / "broker"),
-    "control_folder": folders.private_folder(DATA_DIR / "broker-control"),
-    "store_processed": False,
+    "folder": str(folders.private_folder(DATA_DIR / "broker")),
     "polling_interval": 0.1,
 }
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # a folder has no broadcasts; nothing here asks workers questions
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_TASK_IGNORE_RESULT = True
@@ -147,7 +145,5 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    # kombu wonders about the host name of a folder each time it opens one
-    "loggers": {"kombu.connection": {"level": "ERROR"}},
     "root": {"handlers": ["console"], "level": env.text("SPARKCONTROL_LOG_LEVEL", "WARNING")},
 }

@@ -137,6 +137,7 @@ class Installation:
         for run in self.runs:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(run.make.pid, signal.SIGKILL)
+            run.make.wait()
 
     @property
     def note(self) -> Path:

@@ -49,7 +49,7 @@ def test_every_documented_variable_of_the_simulator_is_read() -> None:
 
 def test_nothing_but_env_py_reads_the_environment() -> None:
     """Children get a copy of it: that is the supervisor's business, and Celery's start needs one name."""
-    allowed = {"sparkcontrol/env.py", "sparkcontrol/supervisor.py", "sparkcontrol/celery.py", "sparkcontrol/asgi.py"}
+    allowed = {f"sparkcontrol/{name}.py" for name in ("env", "supervisor", "celery", "worker", "asgi")}
     readers = {
         str(path.relative_to(ROOT))
         for package in ("sparkcontrol", "services", "swaps", "cluster")
