@@ -38,16 +38,28 @@ class _Answer:
 
 
 def probe_vllm(
-    base_url: str, *, timeout: float = 2.0, api_key: str | None = None, complete: bool = False, model: str | None = None
+    base_url: str,
+    *,
+    timeout: float = 2.0,
+    api_key: str | None = None,
+    brief: bool = False,
+    complete: bool = False,
+    model: str | None = None,
 ) -> VllmReading:
     """Ask a server at `base_url` ("http://192.168.1.5:8888"). Never raises: refused and late are values.
 
     `timeout` (s) holds for each question. `complete` adds one tiny completion by `model` (the first one when not
     given), which alone proves that generation works: /health says only that the engine process lives (spark-facts 4).
+    `brief` leaves out version and metrics.
     """
     found = _Findings()
     try:
-        _look(_Server(base_url.rstrip("/"), timeout, api_key), found, complete, model)
+        server = _Server(base_url.rstrip("/"), timeout, api_key)
+        _look(server, found)
+        if complete:
+            _complete(server, found, model)
+        if not brief:
+            _measure(server, found)
     except _NoAnswer as exc:
         found.error = found.error or str(exc)
     return found.reading()
@@ -139,7 +151,7 @@ class _Server:
         return f"{self.label} did not answer within {self.timeout:g} s."
 
 
-def _look(server: _Server, found: _Findings, complete: bool, model: str | None) -> None:
+def _look(server: _Server, found: _Findings) -> None:
     health = server.ask("GET", "/health")
     found.health_ok = health.status == 200
     if health.status == 503:
@@ -147,8 +159,9 @@ def _look(server: _Server, found: _Findings, complete: bool, model: str | None) 
     elif health.status != 200:
         found.error = f"{server.label} answers /health with {health.status}; this may not be a vLLM."
     found.models = _models(server, found)
-    if complete:
-        _complete(server, found, model)
+
+
+def _measure(server: _Server, found: _Findings) -> None:
     version = server.ask("GET", "/version")
     found.version = str(version.json().get("version") or "") or None if version.status == 200 else None
     metrics = server.ask("GET", "/metrics")

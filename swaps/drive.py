@@ -27,6 +27,7 @@ class Drive:
     swap: Swap
     site: Site
     heeds_cancel: bool = True
+    cleared: bool = False  # this very drive raised the fence and saw every node free
     _lost: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
     _heart: threading.Thread | None = None

@@ -14,7 +14,6 @@ from swaps.log_following import NodeLine
 from swaps.log_splitting import clean_line
 from swaps.masking import mask_secrets
 from swaps.node_reports import ContainerState, read_container_state
-from swaps.preflight import capabilities_of
 from swaps.site import Site
 
 FENCE_SECONDS = 40.0  # raising it waits up to 20 s for a command that still runs
@@ -41,16 +40,18 @@ def raise_fence(site: Site, fence: int) -> None:
 def launch(drive: Drive, definition: Definition) -> Launched:
     """Launch, unless our container of this swap runs already. Raises StepFailed when no container came up."""
     site, swap = drive.site, drive.swap
-    raise_fence(site, swap.fence)
+    if not drive.cleared:
+        raise_fence(site, swap.fence)
     try:
         plan = build_launch(
-            definition, site.placement_for(definition), capabilities_of(site), fence=swap.fence, swap_id=swap.pk
+            definition, site.placement_for(definition), site.capabilities(), fence=swap.fence, swap_id=swap.pk
         )
     except CannotLaunch as no:
         raise StepFailed(Cause(no.code, no.sentence, no.remedy)) from None
     display = list(plan.display())
-    if container_of(site, site.head).swap_id == swap.pk:
+    if not drive.cleared and container_of(site, site.head).swap_id == swap.pk:
         return Launched(display, _printed(site, swap.pk), plan.log_file)  # a driver before us came this far
+    drive.cleared = False
     lines = tuple(line for step in plan.steps for line in _run(site, step, plan, swap.pk))
     _see_it_up(drive, plan, lines)
     return Launched(display, lines, plan.log_file)

@@ -5,7 +5,6 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from cluster.vllm_probe import VllmReading, probe_vllm
-
 from swaps import node_commands
 from swaps.definition import Definition
 from swaps.diagnosis import diagnose, unexplained
@@ -18,7 +17,7 @@ from swaps.models import Swap, SwapMessage
 from swaps.states import Status
 
 FLUSH_SECONDS = 0.15  # log rows are written in batches
-ALIVE_EVERY_SECONDS = 2.0
+ALIVE_EVERY_SECONDS = 1.0
 HEALTH_EVERY_SECONDS = 1.0
 HEALTH_SOON_SECONDS = 0.05  # once vLLM said that it is up
 ABSENT_LOOKS_MEAN_DEAD = 2
@@ -96,7 +95,7 @@ class Loading:
         if time.monotonic() - self._asked_at < pause:
             return None
         slot = self.drive.site.slot
-        reading = probe_vllm(slot.base_url, timeout=2.0, complete=False)
+        reading = probe_vllm(slot.base_url, timeout=2.0, brief=True)
         self._asked_at = time.monotonic()
         if not reading.health_ok or not set(self.expected_ids) <= set(reading.model_ids):
             return None
@@ -106,9 +105,8 @@ class Loading:
         return self._verify()
 
     def _verify(self) -> VllmReading | None:
-        reading = probe_vllm(
-            self.drive.site.slot.base_url, timeout=COMPLETION_SECONDS, complete=True, model=self.expected_ids[0]
-        )
+        url, model = self.drive.site.slot.base_url, self.expected_ids[0]
+        reading = probe_vllm(url, timeout=COMPLETION_SECONDS, brief=True, complete=True, model=model)
         if reading.completion_ok:
             return reading
         self._check_alive(now=True)

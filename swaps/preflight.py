@@ -1,5 +1,6 @@
 """Everything that can be asked before the old model is stopped. Changes nothing on any Spark."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cluster.ssh.base import CommandResult
@@ -8,7 +9,6 @@ from swaps import node_commands
 from swaps.checks import Check, CheckState
 from swaps.definition import Definition
 from swaps.launch import CannotLaunch, LaunchPlan, build_launch, image_of
-from swaps.launcher_capabilities import Capabilities, read_capabilities
 from swaps.node_reports import PreflightFacts, read_preflight
 from swaps.preflight_rules import judge
 from swaps.site import Site
@@ -31,26 +31,22 @@ class Verdict:
 def run(site: Site, definition: Definition) -> Verdict:
     """Ask every node at once and judge. Takes as long as the slowest node."""
     nodes = site.names_for(definition)
-    answers = site.on_each(nodes, lambda node: site.on(node, _question(site, definition), timeout=QUESTION_SECONDS))
+    with ThreadPoolExecutor(1) as aside:
+        plan_or_trouble = aside.submit(_plan, site, definition)
+        answers = site.on_each(nodes, lambda node: site.on(node, _question(site, definition), timeout=QUESTION_SECONDS))
     facts = {node: _read(result) for node, result in answers.items()}
     silent = {node: result.reason for node, result in answers.items() if facts[node] is None}
     heard = {node: fact for node, fact in facts.items() if fact is not None}
     checks = judge(
         heard, silent, definition, site.slot.container_name, image_of(definition, site.placement_for(definition))
     )
-    plan, trouble = _plan(site, definition) if site.head in heard else (None, None)
+    plan, trouble = plan_or_trouble.result() if site.head in heard else (None, None)
     return Verdict([*checks, *([trouble] if trouble else [])], list(plan.display()) if plan else [])
-
-
-def capabilities_of(site: Site) -> Capabilities:
-    """What the head's launcher can do, from its usage text."""
-    help_text = site.on(site.head, node_commands.launcher_help(site.launcher_dir), timeout=20.0)
-    return read_capabilities(help_text.text)
 
 
 def _plan(site: Site, definition: Definition) -> tuple[LaunchPlan | None, Check | None]:
     try:
-        return build_launch(definition, site.placement_for(definition), capabilities_of(site), fence=0, swap_id=0), None
+        return build_launch(definition, site.placement_for(definition), site.capabilities(), fence=0, swap_id=0), None
     except CannotLaunch as no:
         return None, Check(no.code, CheckState.BLOCKS, no.sentence, no.remedy, site.head)
 

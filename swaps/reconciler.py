@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from cluster.tasks import probe_spark
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from cluster.models import Slot, Spark
+from cluster.tasks import probe_spark
 from swaps import tasks
 from swaps.models import Swap
 

@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
-from cluster.vllm_probe import VllmReading, probe_vllm
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from cluster import events
 from cluster.models import Slot
+from cluster.vllm_probe import VllmReading, probe_vllm
 from swaps.definition import Definition
 from swaps.models import ModelDefinition, Serving, ServingState, Swap, stored
 

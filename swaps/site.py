@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cluster.actions import transport_to
-
 from cluster.models import DEFAULT_LAUNCHER_DIR, Slot, Spark
 from cluster.ssh.base import CommandResult, Outcome, Transport, TransportError
 from cluster.ssh.command import Command
+from swaps import node_commands
 from swaps.definition import Definition
 from swaps.launch import Node, Placement
+from swaps.launcher_capabilities import Capabilities, read_capabilities
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ class Site:
     slot: Slot
     sparks: tuple[Spark, ...]
     transports: dict[str, Transport]
+    _known: dict[str, Capabilities] = field(default_factory=dict)
 
     @property
     def head(self) -> str:
@@ -35,6 +37,13 @@ class Site:
     @property
     def launcher_dir(self) -> str:
         return self.slot.launcher_dir or DEFAULT_LAUNCHER_DIR
+
+    def capabilities(self) -> Capabilities:
+        """What the head's launcher can do, from its usage text; asked once."""
+        if "launcher" not in self._known:
+            answer = self.on(self.head, node_commands.launcher_help(self.launcher_dir), timeout=20.0)
+            self._known["launcher"] = read_capabilities(answer.text)
+        return self._known["launcher"]
 
     def names_for(self, definition: Definition) -> tuple[str, ...]:
         """The nodes a launch of `definition` uses."""

@@ -1,8 +1,7 @@
 """The steps of a swap. Each starts from what is true on the Sparks, so it may be begun twice."""
 
-from cluster.vllm_probe import VllmReading
-
 from cluster.ssh.base import CommandResult
+from cluster.vllm_probe import VllmReading
 from swaps import launching, node_commands, preflight, serving
 from swaps.checks import CheckState
 from swaps.definition import Definition
@@ -95,6 +94,7 @@ def stop_everywhere(drive: Drive) -> None:
         if result.exit_status is None:
             _unknown(node, "stopping the container", result)
     _see_it_gone(drive)
+    drive.cleared = True
 
 
 def _see_it_gone(drive: Drive) -> None:
