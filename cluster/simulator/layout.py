@@ -76,8 +76,8 @@ def prepare(spark: Spark, peers: list[Spark]) -> None:
     for scratch in ("containers", "gpu", "ports", "run"):
         shutil.rmtree(spark.folder / scratch, ignore_errors=True)
         (spark.folder / scratch).mkdir()
-    _write_stubs(spark, spark.folder / "bin", HOST_STANDINS, "host")
-    _write_stubs(spark, spark.folder / "cbin", CONTAINER_STANDINS, "container")
+    _write_stubs(spark, spark.folder / "bin", peers, HOST_STANDINS, "host")
+    _write_stubs(spark, spark.folder / "cbin", peers, CONTAINER_STANDINS, "container")
     _write_once(spark.folder / "images.json", json.dumps(default_images(), indent=1))
     _write_launcher(spark, peers)
     (spark.folder / "spark.json").write_text(json.dumps(_facts(spark, peers)))
@@ -112,7 +112,7 @@ def _write_once(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-def _write_stubs(spark: Spark, folder: Path, standins: dict[str, str], side: str) -> None:
+def _write_stubs(spark: Spark, folder: Path, peers: list[Spark], standins: dict[str, str], side: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     python = base_python()
@@ -123,6 +123,7 @@ def _write_stubs(spark: Spark, folder: Path, standins: dict[str, str], side: str
     for source in sorted(path for part in ("both", side) for path in (PACKAGE / "standins" / part).iterdir()):
         text = source.read_text().replace("@NAME@", spark.name).replace("@USER@", spark.user)
         text = text.replace("@ENTRY@", f'"{python}" -IS "{entry}"').replace("@ADDRESS@", spark.address)
+        text = text.replace("@PEERS@", " | ".join(f"{p.fabric_ip}:22" for p in peers))
         _executable(folder / source.name, text)
 
 

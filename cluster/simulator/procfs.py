@@ -77,3 +77,13 @@ def end_descendants(seconds: float) -> list[int]:
         signal_all(pids, signal.SIGKILL)
         time.sleep(0.02)
     return []
+
+
+def signal_group(leader: int, name: str) -> None:
+    """Signal a session's process group by the signal's short name (TERM); an unknown name is ignored."""
+    signum = getattr(signal, "SIG" + name, None)
+    if signum is not None:
+        try:
+            os.killpg(leader, signum)
+        except (ProcessLookupError, PermissionError):
+            return

@@ -6,6 +6,7 @@ import asyncio
 import os
 import pty
 import socket
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import asyncssh
 
 from cluster.simulator.faults import Faults
 from cluster.simulator.layout import Spark
+from cluster.simulator.pipes import carry_in, carry_out
 from cluster.simulator.processes import Child
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_SESSIONS = 10  # OpenSSH's MaxSessions
 Process = asyncssh.SSHServerProcess[bytes]
+Started = tuple[Child, list[asyncio.Task[None]]]
 
 
 class Login(asyncssh.SSHServer):
@@ -30,6 +33,7 @@ class Login(asyncssh.SSHServer):
         self._front = front
         self.connection: asyncssh.SSHServerConnection | None = None
         self.sessions = 0
+        self.carriers: set[asyncio.Task[None]] = set()
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self.connection = conn
@@ -37,6 +41,9 @@ class Login(asyncssh.SSHServer):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._front.logins.discard(self)
+        # sshd closes its pipes: a command that goes on writing gets SIGPIPE.
+        for task in self.carriers:
+            task.cancel()
 
     def begin_auth(self, _username: str) -> bool:
         return True
@@ -152,9 +159,7 @@ class SshFront:
             if self._faults.value("frozen-host") is not None:
                 self._silent.append(connection)
                 return
-            task = self._loop.create_task(self._welcome(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(self._welcome(connection))
 
     async def _welcome(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -167,19 +172,21 @@ class SshFront:
         """One session: a command, or a shell when there is none."""
         self._host.note("ssh-exec", command=process.command)
         drop = self._drops(process.command or "")
-        child = await (self._on_terminal(process) if process.term_type else self._on_pipes(process))
+        child, carriers = self._on_terminal(process) if process.term_type else self._on_pipes(process)
+        login.carriers |= set(carriers)
         if drop:
             await asyncio.wait({child.exited}, timeout=0.2)
             login.drop()
             return
         status = await child.exited
+        # Like sshd, stay until nobody holds the output any more: a background child keeps the channel open.
+        await asyncio.gather(*carriers)
+        login.carriers -= set(carriers)
         with suppress(OSError, asyncssh.Error):
-            await process.stdout.drain()
-            await process.stderr.drain()
-        if os.WIFSIGNALED(status):
-            process.exit_with_signal(_signal_name(os.WTERMSIG(status)), bool(status & 0x80))
-        else:
-            process.exit(os.WEXITSTATUS(status))
+            if os.WIFSIGNALED(status):
+                process.exit_with_signal(_signal_name(os.WTERMSIG(status)), bool(status & 0x80))
+            else:
+                process.exit(os.WEXITSTATUS(status))
 
     def _drops(self, command: str) -> bool:
         wanted = self._faults.value("sshd-drop")
@@ -188,28 +195,32 @@ class SshFront:
         self._faults.switch_off("sshd-drop")
         return True
 
-    async def _on_pipes(self, process: Process) -> Child:
+    def _on_pipes(self, process: Process) -> Started:
         """Plain exec: when the connection goes, the command goes on as an orphan."""
         stdin_read, stdin_write = os.pipe()
         stdout_read, stdout_write = os.pipe()
         stderr_read, stderr_write = os.pipe()
-        try:
-            child = self._host.shell(process.command, (stdin_read, stdout_write, stderr_write), _session(process))
-        finally:
-            for fd in (stdin_read, stdout_write, stderr_write):
-                os.close(fd)
-        await process.redirect(stdin=stdin_write, stdout=stdout_read, stderr=stderr_read)
-        return child
+        child = self._host.shell(process.command, (stdin_read, stdout_write, stderr_write), _session(process))
+        for fd in (stdin_read, stdout_write, stderr_write):
+            os.close(fd)
+        self._keep(carry_in(process.stdin, stdin_write, child))
+        out = self._keep(carry_out(stdout_read, process.stdout))
+        return child, [out, self._keep(carry_out(stderr_read, process.stderr))]
 
-    async def _on_terminal(self, process: Process) -> Child:
+    def _on_terminal(self, process: Process) -> Started:
         """With a terminal: when the connection goes, the kernel hangs the command up."""
         master, slave = pty.openpty()
-        try:
-            child = self._host.shell(process.command, (slave, slave, slave), _session(process), tty=True)
-        finally:
-            os.close(slave)
-        await process.redirect(stdin=os.dup(master), stdout=master)
-        return child
+        child = self._host.shell(process.command, (slave, slave, slave), _session(process), tty=True)
+        os.close(slave)
+        self._keep(carry_in(process.stdin, os.dup(master), child))
+        return child, [self._keep(carry_out(master, process.stdout))]
+
+    def _keep(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """A task that is held until it is done."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _session(process: Process) -> dict[str, str]:

@@ -19,6 +19,7 @@ from cluster.simulator.processes import Child, Processes, exit_code
 
 MARK = "SPARKSIM_CONTAINER"
 WORKDIR = "/workspace"
+NODE_SCRIPT = "run-cluster-node.sh"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class Container:
         loop = asyncio.get_running_loop()
         if self.log is None:
             self.paths.create(self.recipe.mounts)
+            # The January images bring the script that starts a Ray node.
+            shutil.copy(f"{self.folder}/cbin/{NODE_SCRIPT}", self.paths.host(WORKDIR))
         self.log = ContainerLog(loop, self.paths.stdout, self.paths.stderr) if self.log is None else self._reopen(loop)
         stdout, stderr = self.log.writer(self.paths.stdout), self.log.writer(self.paths.stderr)
         null = os.open(os.devnull, os.O_RDONLY)
@@ -133,8 +136,8 @@ class Container:
     ) -> Child:
         """Start one process in the container; argv holds real paths already."""
         env = self.environment(base, extra)
-        program = which(argv[0], env["PATH"])
         cwd = self.paths.host(workdir or WORKDIR)
+        program = which(argv[0], env["PATH"], cwd)
         return processes.spawn(argv, env, cwd, stdio, program=program)
 
     def refresh_proc(self) -> None:
@@ -191,12 +194,12 @@ class Container:
         return asyncio.get_running_loop().create_task(run())
 
 
-def which(program: str, path: str) -> str:
+def which(program: str, path: str, cwd: str) -> str:
     """The program's file. FileNotFoundError, PermissionError as from execvp."""
     if "/" in program:
-        if not Path(program).exists():
+        if not Path(cwd, program).exists():
             raise FileNotFoundError(program)
-        if not os.access(program, os.X_OK):
+        if not os.access(Path(cwd, program), os.X_OK):
             raise PermissionError(program)
         return program
     found = shutil.which(program, path=path)

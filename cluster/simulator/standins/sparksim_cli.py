@@ -13,7 +13,7 @@ FILE_SYSTEM = "/dev/nvme0n1p2"
 
 def main(_name: str, argv: list[str]) -> int:
     verb, *words = argv
-    return {"journal": _journal, "reachable": _reachable, "df": _df, "curl": _curl}[verb](words)
+    return {"journal": _journal, "df": _df, "curl": _curl}[verb](words)
 
 
 def _journal(words: list[str]) -> int:
@@ -24,13 +24,6 @@ def _journal(words: list[str]) -> int:
     else:
         journal.note(spark.folder(), what, argv=rest)
     return 0
-
-
-def _reachable(words: list[str]) -> int:
-    """Whether a Spark of this simulator answers at ADDRESS on the SSH port."""
-    facts = spark.facts()
-    known = {*facts["peers"], *facts["peers"].values(), "127.0.0.1", "localhost"}
-    return 0 if words[0] in known and words[1] in {"22", str(facts["port"])} else 1
 
 
 def _curl(words: list[str]) -> int:

@@ -73,7 +73,9 @@ class Launch:
         self._join()
         self._pause(0.10)
         self._load()
-        if not self.headless:
+        if self.headless:
+            self._hold(self.model.budget_gib)
+        else:
             self._compile_and_capture()
 
     def end(self) -> None:
