@@ -90,7 +90,8 @@ def read_fence(slot: str) -> Command:
 def stop_container(container: str, grace_seconds: int = 3, *, remove: bool = False) -> Command:
     """Ask vLLM to end (at most `grace_seconds`), then stop the container; exit 0 also when there is none.
 
-    `remove` also removes a container that was started without --rm. Takes about grace + 1 s at most with the launcher.
+    A container with our label is also removed if it was started without --rm (some launchers do), another one only
+    with `remove`: its owner may want to start it again. Takes about grace + 1 s at most with the usual launcher.
     """
     _require(is_container_name(container), "container")
     if not 0 <= grace_seconds <= 600:

@@ -75,7 +75,7 @@ _TRICKY = st.sampled_from(
     label=st.one_of(_WORD, _TRICKY),
     values=st.lists(st.one_of(_WORD, _TRICKY).filter(bool), max_size=6),
     env=st.dictionaries(st.sampled_from(["A", "B_C", "NO", "Y"]), st.one_of(_WORD, _TRICKY)),
-    notes=st.text(st.characters(exclude_categories=("Cs",)), max_size=60),
+    notes=st.text(st.characters(codec="utf-8"), max_size=60),
     nodes=st.sampled_from([1, 2]),
     seconds=st.one_of(st.none(), st.integers(1, 9999)),
 )

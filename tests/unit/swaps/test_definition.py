@@ -128,14 +128,16 @@ def test_a_first_word_that_is_no_option_is_refused() -> None:
 @pytest.mark.parametrize("word", ["a\x00b", "a\nb", "\x1b", "\ud800", "x" * 4097])
 @pytest.mark.parametrize("field", ["args", "launcher_args", "docker_args"])
 def test_no_list_takes_control_characters_or_endless_words(field: str, word: str) -> None:
-    ((name, message),) = problems(**{field: (word,)})
+    changes: dict[str, Any] = {field: (word,)}
+    ((name, message),) = problems(**changes)
     assert name == field
     assert "Item 1" in message
 
 
 @pytest.mark.parametrize("field", ["args", "launcher_args", "docker_args", "mods"])
 def test_values_that_are_no_text_are_told_not_crashed_on(field: str) -> None:
-    assert problems(**{field: (1, None, ["x"])})[0][0] == field
+    changes: dict[str, Any] = {field: (1, None, ["x"])}
+    assert problems(**changes)[0][0] == field
 
 
 def test_too_many_words_are_refused() -> None:
@@ -298,9 +300,9 @@ def test_launcher_arguments_on_the_list_are_taken(words: tuple[str, ...]) -> Non
 
 
 def test_ray_is_a_choice_only_for_several_sparks() -> None:
-    two = {"nodes": 2, "args": ("-tp", "2")}
-    assert problems(launcher_args=("--ray",), **two) == []
-    assert problems(launcher_args=("--ray", "--no-ray"), **two) != []
+    two = replace(SOUND, nodes=2, args=("-tp", "2"))
+    assert problems(two, launcher_args=("--ray",)) == []
+    assert problems(two, launcher_args=("--ray", "--no-ray")) != []
 
 
 @pytest.mark.parametrize(

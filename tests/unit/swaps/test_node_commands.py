@@ -30,6 +30,8 @@ from swaps.node_commands import (
     vllm_processes,
 )
 
+PORT = 7  # nothing listens there; 8888 may be taken by a vLLM, simulated or not
+
 # A container is a directory with `pids` (one per line, "PID text") and `main`. STATUS words as docker prints them.
 DOCKER = r"""#!/bin/bash
 root=$STUB_DOCKER
@@ -42,7 +44,7 @@ case "$1 $2" in
     [ -d "$box" ] || { echo "Error response from daemon: No such container: $5" >&2; exit 1; }
     case $4 in
       *exists*) cat "$box/state.json" ;;
-      *) echo "/$5 $(cat "$box/running") $(cat "$box/main")" ;;
+      *) echo "/$5 $(cat "$box/running") $(cat "$box/main") $(cat "$box/labels" 2>/dev/null || echo null)" ;;
     esac ;;
   "image inspect") [ "$5" != missing-image ] || { echo "No such image" >&2; exit 1; }; echo sha256:abc ;;
   "ps -q") ;;
@@ -245,7 +247,7 @@ def test_a_willing_vllm_is_asked_first_and_ends_at_once(spark: Spark) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "vLLM ended\ncontainer vllm_node: stopped\n"
     assert time.monotonic() - started < 3
-    assert (spark.docker / "stop_grace").read_text() == "1\n"
+    assert (spark.docker / "stop_grace").read_text() == "0\n"
 
 
 def test_only_vllm_is_signalled_and_only_in_that_container(spark: Spark) -> None:
@@ -287,9 +289,23 @@ def test_a_container_that_has_ended_is_left_for_its_owner_unless_asked(spark: Sp
     assert not box.exists()
 
 
+def test_a_container_of_ours_that_would_stay_is_removed(spark: Spark) -> None:
+    box = spark.container("vllm_node", WILLING, keep=True)
+    (box / "labels").write_text('{"sparkcontrol.swap":"3"}')
+    assert spark.run(stop_container("vllm_node")).returncode == 0
+    assert not box.exists()
+
+
+def test_a_container_of_others_that_would_stay_is_only_stopped(spark: Spark) -> None:
+    box = spark.container("vllm_node", WILLING, keep=True)
+    (box / "labels").write_text('{"maintainer":"someone"}')
+    assert spark.run(stop_container("vllm_node")).returncode == 0
+    assert box.exists()
+
+
 def test_when_docker_does_not_answer_nothing_is_called_absent(spark: Spark) -> None:
     (spark.docker / "down").touch()
-    for command in (stop_container("vllm_node"), node_commands.container_state("vllm_node"), gone_check("c", 8888)):
+    for command in (stop_container("vllm_node"), node_commands.container_state("vllm_node"), gone_check("c", PORT)):
         done = spark.run(command)
         assert done.returncode == 1
         assert "absent" not in done.stdout
@@ -324,7 +340,7 @@ def test_the_state_of_an_absent_container(spark: Spark) -> None:
 
 
 def test_gone_means_no_container_no_process_and_a_free_port(spark: Spark) -> None:
-    report = read_gone(spark.run(gone_check("vllm_node", 8888)).stdout)
+    report = read_gone(spark.run(gone_check("vllm_node", PORT)).stdout)
     assert report.gone
     assert report.memory_available is not None
     assert report.memory_available > 1024**2
@@ -332,7 +348,7 @@ def test_gone_means_no_container_no_process_and_a_free_port(spark: Spark) -> Non
 
 def test_what_is_left_is_told(spark: Spark) -> None:
     spark.container("vllm_node", WILLING)
-    report = read_gone(spark.run(gone_check("vllm_node", 8888)).stdout)
+    report = read_gone(spark.run(gone_check("vllm_node", PORT)).stdout)
     assert report.what_is_left == "the container (Up 3 minutes) and 1 vLLM process"
 
 
