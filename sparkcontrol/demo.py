@@ -6,6 +6,7 @@ from typing import Any
 
 from cluster import actions
 from cluster.models import Slot, Spark
+from sparkcontrol import demo_homes
 
 SLOT = "main"
 
@@ -14,7 +15,7 @@ def add_simulated_sparks(topology: Path, by: str) -> None:
     """Once, on an install that knows no Spark; afterwards only their addresses are kept up to date."""
     described = read_topology(topology)
     for entry in described:
-        let_in(Path(entry["home"]), actions.public_key())
+        demo_homes.let_in(Path(entry["home"]), actions.public_key())
     if Spark.objects.exists():
         for entry in described:
             follow_address(entry, by)
@@ -31,17 +32,8 @@ def read_topology(topology: Path) -> list[dict[str, Any]]:
         return []
 
 
-def let_in(home: Path, public_key: str) -> None:
-    """Put the key where a person would put it; sshd reads the file at each sign-in."""
-    keys = home / ".ssh" / "authorized_keys"
-    known = keys.read_text() if keys.exists() else ""
-    if public_key not in known:
-        keys.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        keys.write_text(f"{known}{public_key}\n")
-        keys.chmod(0o600)
-
-
 def add_spark(entry: dict[str, Any], by: str) -> Spark:
+    demo_homes.furnish(Path(entry["home"]), Path(entry["launcher_dir"]))
     spark = actions.save_spark(spark=None, values=values_of(entry), by=by)
     return actions.pin_host_key(spark, entry["host_key"], by)
 
