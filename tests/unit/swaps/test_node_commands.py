@@ -2,12 +2,9 @@
 
 import json
 import os
-import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,118 +17,20 @@ from swaps.node_commands import (
     STATE_UNUSABLE,
     fence_guard,
     gone_check,
-    preflight_facts,
     raise_fence,
     read_container_state,
     read_fence,
     read_gone,
-    read_preflight,
     stop_container,
     vllm_processes,
 )
-
-PORT = 7  # nothing listens there; 8888 may be taken by a vLLM, simulated or not
-
-# A container is a directory with `pids` (one per line, "PID text") and `main`. STATUS words as docker prints them.
-DOCKER = r"""#!/bin/bash
-root=$STUB_DOCKER
-echo "$*" >>"$root/calls"
-[ ! -e "$root/down" ] || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }
-alive() { [ -e "$1" ] && while read -r pid _; do kill -0 "$pid" 2>/dev/null && return 0; done <"$1"; return 1; }
-case "$1 $2" in
-  "container inspect")
-    box=$root/containers/$5
-    [ -d "$box" ] || { echo "Error response from daemon: No such container: $5" >&2; exit 1; }
-    case $4 in
-      *exists*) cat "$box/state.json" ;;
-      *) echo "/$5 $(cat "$box/running") $(cat "$box/main") $(cat "$box/labels" 2>/dev/null || echo null)" ;;
-    esac ;;
-  "image inspect") [ "$5" != missing-image ] || { echo "No such image" >&2; exit 1; }; echo sha256:abc ;;
-  "ps -q") ;;
-  "ps -a") for box in "$root"/containers/*/; do [ -d "$box" ] || continue; n=$(basename "$box")
-             case $4 in *Status*) echo "$n Up 3 minutes" ;; *) echo "$n" ;; esac; done ;;
-  "ps --format") for box in "$root"/containers/*/; do [ -d "$box" ] && echo "$(basename "$box")|vllm-node"; done
-             echo "ollama|ollama/ollama:latest"; echo "db|postgres:16" ;;
-  "top "*)
-    [ -d "$root/containers/$2" ] || exit 1
-    echo "UID                 PID                 PPID                C                   CMD"
-    while read -r pid text; do ! kill -0 "$pid" 2>/dev/null || echo "root $pid 1 0 $text"; done \
-      <"$root/containers/$2/pids" ;;
-  "exec "*) shift 2; exec "$@" ;;
-  "stop -t") date +%s.%N >>"$root/stops"
-    while read -r pid _; do kill -KILL "$pid" 2>/dev/null; done <"$root/containers/$4/pids"
-    echo "$3" >"$root/stop_grace"; [ -e "$root/containers/$4/keep" ] || rm -r "$root/containers/$4" ;;
-  "rm -f") rm -r "$root/containers/$3" ;;
-  *) echo "stub docker does not know: $*" >&2; exit 64 ;;
-esac
-"""
-
-
-@dataclass
-class Spark:
-    home: Path
-    docker: Path
-    children: list["subprocess.Popen[str]"] = field(default_factory=list)
-
-    def run(self, command: Command, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", "-c", command.wire()],
-            env={**self._env, **env},
-            text=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=60,
-        )
-
-    def begin(self, command: Command) -> "subprocess.Popen[str]":
-        return self.spawn("bash", "-c", command.wire())
-
-    def spawn(self, *argv: str) -> "subprocess.Popen[str]":
-        child = subprocess.Popen(argv, env=self._env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.children.append(child)
-        return child
-
-    def end(self) -> None:
-        for child in self.children:
-            child.kill()
-            child.communicate()
-
-    @property
-    def _env(self) -> dict[str, str]:
-        return {
-            "HOME": str(self.home),
-            "STUB_DOCKER": str(self.docker),
-            "PATH": f"{self.docker}/bin:{os.environ['PATH']}",
-        }
-
-    def container(self, name: str, *commands: str, main: int = 1, running: bool = True, keep: bool = False) -> Path:
-        box = self.docker / "containers" / name
-        box.mkdir(parents=True)
-        lines = [f"{self.spawn('bash', '-c', text).pid} {text}" for text in commands]
-        (box / "pids").write_text("".join(f"{line}\n" for line in lines))
-        (box / "main").write_text(str(main))
-        (box / "running").write_text("true" if running else "false")
-        (box / "state.json").write_text(json.dumps({"exists": True, "name": f"/{name}", "running": running}))
-        if keep:
-            (box / "keep").touch()
-        return box
+from tests.unit.swaps.docker_stub import PORT, STUBBORN, WILLING, Spark, stub_spark
 
 
 @pytest.fixture
 def spark(tmp_path: Path) -> Iterator[Spark]:
-    (tmp_path / "docker" / "bin").mkdir(parents=True)
-    stub = tmp_path / "docker" / "bin" / "docker"
-    stub.write_text(DOCKER)
-    stub.chmod(0o755)
-    (tmp_path / "home").mkdir()
-    made = Spark(tmp_path / "home", tmp_path / "docker")
-    yield made
-    made.end()
-
-
-WILLING = ": vllm serve org/m; trap 'exit 0' TERM; while :; do sleep 0.05; done"
-STUBBORN = ": VLLM::EngineCore; trap '' TERM; while :; do sleep 0.05; done"
+    with stub_spark(tmp_path) as made:
+        yield made
 
 
 # --- fence -----------------------------------------------------------------------------------------------------------
@@ -411,167 +310,6 @@ def test_the_log_file_of_an_old_launcher_is_read_from_a_line_on(spark: Spark) ->
     with log.open("a") as file:
         file.write("four\n")
     assert follower.stdout.readline() == "four\n"
-
-
-# --- preflight -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def launcher(spark: Spark) -> Path:
-    directory = spark.home / "spark-vllm-docker"
-    (directory / "mods/fix-a").mkdir(parents=True)
-    (directory / "mods/fix-a/run.sh").touch()
-    script = directory / "launch-cluster.sh"
-    script.write_text("#!/bin/bash\necho 'Usage: x -n -t --name'\nexit 1\n")
-    script.chmod(0o755)
-    return directory
-
-
-def facts_of(spark: Spark, **changes: object) -> node_commands.PreflightFacts:
-    asked = {
-        "container": "vllm_node",
-        "port": 8888,
-        "image": "vllm-node",
-        "launcher_dir": "",
-        "slot": "main",
-        **changes,
-    }
-    done = spark.run(preflight_facts(**asked))  # type: ignore[arg-type]
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    facts = read_preflight(done.stdout)
-    assert facts.unread == ()
-    return facts
-
-
-def test_help_is_asked_for_and_its_exit_status_1_is_no_failure(spark: Spark, launcher: Path) -> None:
-    done = spark.run(node_commands.launcher_help(""))
-    assert (done.returncode, done.stdout) == (0, "Usage: x -n -t --name\n")
-    assert spark.run(node_commands.launcher_help(str(launcher))).returncode == 0
-    assert spark.run(node_commands.launcher_help("~/elsewhere")).returncode == 66
-    (launcher / "launch-cluster.sh").chmod(0o644)
-    assert spark.run(node_commands.launcher_help("")).returncode == 127
-
-
-def test_one_round_trip_answers_everything(spark: Spark, launcher: Path) -> None:
-    (launcher / ".env").write_text("# CONTAINER_NAME=no\nCLUSTER_NODES=10.0.0.1\nCONTAINER_NAME='other'\n")
-    box = spark.container("vllm_node", WILLING)
-    state = {"exists": True, "name": "/vllm_node", "running": True, "labels": {"sparkcontrol.fence": "4"}}
-    (box / "state.json").write_text(json.dumps(state))
-    spark.run(raise_fence("main", 6))
-    facts = facts_of(spark, mods=("mods/fix-a", "mods/absent"))
-    assert facts.launcher == "present"
-    assert facts.env_container == "other"
-    assert facts.mods_absent == ("mods/absent",)
-    assert (facts.docker, facts.image_id) == ("ok", "sha256:abc")
-    assert facts.container is not None
-    assert facts.container.fence == 4
-    assert [user.name for user in facts.memory_users("vllm_node")] == ["ollama"]
-    assert facts.port_free is True
-    assert facts.fence == 6
-    assert facts.disk_free is not None
-    assert facts.memory_total is not None
-    assert facts.memory_available is not None
-    assert facts.memory_available < facts.memory_total
-    assert re.fullmatch(r"[0-9a-f-]{36}", facts.boot_id)
-    assert facts.weights is None
-
-
-def test_absence_is_told_apart_from_not_knowing(spark: Spark) -> None:
-    facts = facts_of(spark, image="missing-image", repo="org/m")
-    assert facts.launcher == "absent"
-    assert facts.image_id == ""
-    assert facts.container is not None
-    assert not facts.container.exists
-    assert facts.weights == "absent"
-    (spark.docker / "down").touch()
-    facts = facts_of(spark)
-    assert facts.docker == "failed"
-    assert "Cannot connect" in facts.docker_problem
-    assert facts.image_id is None
-    assert facts.container is None
-
-
-def snapshot(spark: Spark, hub: str = ".cache/huggingface/hub") -> Path:
-    model = spark.home / hub / "models--org--m"
-    folder = model / "snapshots" / ("c" * 40)
-    for directory in (folder, model / "refs", model / "blobs"):
-        directory.mkdir(parents=True)
-    (model / "refs/main").write_text("c" * 40)
-    (folder / "config.json").write_text("{}")
-    index = {"metadata": {"total_size": 6}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    for number in (1, 2):
-        (model / f"blobs/{number}").write_text("abc")
-        (folder / f"model-{number}.safetensors").symlink_to(f"../../blobs/{number}")
-    return folder
-
-
-def test_whole_weights_are_complete(spark: Spark) -> None:
-    snapshot(spark)
-    facts = facts_of(spark, repo="org/m")
-    assert (facts.weights, facts.weights_bytes, facts.weights_files) == ("complete", 6, 2)
-    assert not facts.weights_downloading
-
-
-def test_a_dangling_shard_is_found_and_named(spark: Spark) -> None:
-    folder = snapshot(spark)
-    (folder / "../../blobs/2").resolve().unlink()
-    facts = facts_of(spark, repo="org/m")
-    assert (facts.weights, facts.weights_missing) == ("incomplete", "model-2.safetensors")
-
-
-def test_a_shard_that_is_too_short_is_found(spark: Spark) -> None:
-    folder = snapshot(spark)
-    (folder / "model-2.safetensors").resolve().write_text("a")
-    assert facts_of(spark, repo="org/m").weights == "incomplete"
-
-
-def test_a_download_under_way_is_seen(spark: Spark) -> None:
-    folder = snapshot(spark)
-    os.utime(folder / "../../refs/main", (1, 1))
-    (folder / "../../blobs/9.incomplete").write_text("a")
-    assert facts_of(spark, repo="org/m").weights_downloading
-
-
-def test_a_snapshot_without_index_needs_one_weight_file(spark: Spark) -> None:
-    folder = snapshot(spark)
-    (folder / "model.safetensors.index.json").unlink()
-    assert facts_of(spark, repo="org/m").weights == "complete"
-    for shard in folder.glob("*.safetensors"):
-        shard.unlink()
-    assert facts_of(spark, repo="org/m").weights == "incomplete"
-
-
-def test_a_local_directory_is_looked_at_the_same_way(spark: Spark) -> None:
-    folder = snapshot(spark)
-    assert facts_of(spark, local_path=str(folder)).weights == "complete"
-    assert facts_of(spark, local_path=str(folder / "none")).weights == "absent"
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"container": "-x"},
-        {"container": "a b"},
-        {"port": 0},
-        {"port": 65536},
-        {"image": "--help"},
-        {"image": "A B"},
-        {"launcher_dir": "../x"},
-        {"launcher_dir": "~root/x"},
-        {"repo": "-o/x"},
-        {"repo": "org"},
-        {"local_path": "rel"},
-        {"local_path": "/a/../b"},
-        {"mods": ("../m",)},
-        {"mods": ("/m",)},
-    ],
-)
-def test_values_that_were_never_validated_do_not_reach_the_wire(changes: dict[str, object]) -> None:
-    asked = {"container": "c", "port": 1, "image": "i", "launcher_dir": "/l", "slot": "main", **changes}
-    with pytest.raises(ValueError, match="unsafe value"):
-        preflight_facts(**asked)  # type: ignore[arg-type]
 
 
 def test_busy_and_stale_have_exit_codes_of_their_own() -> None:
