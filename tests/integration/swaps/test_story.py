@@ -42,7 +42,9 @@ def test_phases_carry_their_durations_and_what_is_still_to_come() -> None:
 
 
 def test_a_failed_swap_shows_where_it_ended_and_nothing_to_come() -> None:
-    it = told((Status.QUEUED, 0), (Status.PREFLIGHT, 1), (Status.FAILED, 2), now=99, ended_at=NOON + timedelta(seconds=2))
+    it = told(
+        (Status.QUEUED, 0), (Status.PREFLIGHT, 1), (Status.FAILED, 2), now=99, ended_at=NOON + timedelta(seconds=2)
+    )
 
     assert [(p.status, p.state) for p in it.phases] == [(Status.QUEUED, "done"), (Status.PREFLIGHT, "failed")]
     assert it.remaining_seconds is None
