@@ -21,6 +21,7 @@ from cluster.simulator.sshd import SshFront
 
 PASSED_ON = {"SPARKSIM_LOAD_SECONDS", "SPARKSIM_VLLM_VERSION", "SPARKSIM_LAUNCHER_PAUSE", "SPARKSIM_PYTHON"}
 BASH = "/bin/bash"
+SHELL_SAFE = re.compile(r"[\w./@+-]+")
 
 
 class Host:
@@ -33,6 +34,8 @@ class Host:
         self._processes = processes
         self._neighbours = neighbours
         self._frozen = False
+        # The launcher expands paths unquoted, so a home with a space in its path goes by its short name.
+        self._home = str(spark.home) if SHELL_SAFE.fullmatch(str(spark.home)) else folder + "/home"
         self._daemon = Daemon(folder, spark.address, processes, self.faults)
         self._door: Door | None = None
         self._poll: asyncio.Task[None] | None = None
@@ -59,7 +62,7 @@ class Host:
     def environment(self) -> dict[str, str]:
         """What a login on this Spark gets."""
         return {
-            "HOME": str(self.spark.home),
+            "HOME": self._home,
             "PATH": f"{self._folder}/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "USER": self.spark.user,
             "LOGNAME": self.spark.user,
@@ -79,7 +82,7 @@ class Host:
         if tty:
             argv = ["/usr/bin/setsid", "-c", *argv]
         env = {**self.environment(), **(extra or {})}
-        return self._processes.spawn(argv, env, str(self.spark.home), stdio, preserve_pid=tty)
+        return self._processes.spawn(argv, env, self._home, stdio, preserve_pid=tty)
 
     def note(self, what: str, **fields: object) -> None:
         journal.note(str(self.spark.folder), what, **fields)
@@ -87,7 +90,7 @@ class Host:
     def _boot(self, script: Path) -> None:
         null = os.open(os.devnull, os.O_RDONLY)
         log = os.open(self.spark.folder / "boot.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._processes.spawn([BASH, str(script)], self.environment(), str(self.spark.home), (null, log, log))
+        self._processes.spawn([BASH, str(script)], self.environment(), self._home, (null, log, log))
         os.close(null)
         os.close(log)
 

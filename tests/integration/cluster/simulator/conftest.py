@@ -27,7 +27,7 @@ def ssh_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def running_simulator(ssh_key: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    root = tmp_path_factory.mktemp("sim with space") / "root"
+    root = tmp_path_factory.mktemp("sim") / "root"
     simulator = Simulator(root, addresses(), 2222, ssh_key, SPARKSIM_LOAD_SECONDS="1", SPARKSIM_LAUNCHER_PAUSE="0.1")
     yield simulator
     assert simulator.stop() == 0
