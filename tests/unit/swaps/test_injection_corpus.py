@@ -215,6 +215,7 @@ def test_the_longest_words_arrive_whole(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, "2026-08")
     longest = [d for d, problems in _cases("args") if not problems and sum(map(len, d.args)) >= 300]
     assert any(len(word) > 4000 for definition in longest for word in definition.args)
+    longest = [*_some(longest, 8)]
     for definition, record in zip(longest, recorder.run(_plans(recorder, longest)), strict=True):
         assert record.vllm == ["vllm", "serve", "org/m", *definition.args, *PLACE]
 
