@@ -110,6 +110,7 @@ class Supervisor:
 
     def simulator(self) -> Program:
         folder = self.options.data / "sim"
+        copy_once(BASE_DIR / "fixtures" / "demo" / "boot.sh", folder / "spark-1" / "home" / "boot.sh")
         place = ["--first-address", first_address(folder / "topology.json"), "--ssh-port", str(SSH_PORT)]
         argv = ["-m", "cluster.simulator", "serve", str(folder), *place]
         # SIGTERM at our death, because it has containers to end.
@@ -260,6 +261,13 @@ def own_folder(data: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def copy_once(source: Path, target: Path) -> None:
+    """Not again after its owner removed it: the folder is there then."""
+    if not target.parent.exists():
+        target.parent.mkdir(parents=True)
+        target.write_bytes(source.read_bytes())
 
 
 def listen(options: Options) -> socket.socket:
