@@ -6,8 +6,9 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from copy import copy
 
-from cluster.ssh.base import Address, CommandResult, LineSink, Outcome, Unreachable
+from cluster.ssh.base import Address, CommandResult, LineSink, Outcome, TransportError, Unreachable
 from cluster.ssh.command import Command
 from cluster.ssh.connection import KEEPALIVE_SECONDS, Connection, SessionRefused
 from cluster.ssh.exchange import Ending, Exchange, ExchangeLost, Lines
@@ -24,6 +25,7 @@ class ParamikoTransport:
         self.address = address
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._failure: tuple[float, TransportError | None] = (0.0, None)
         _transports.add(self)
 
     def open(self) -> None:
@@ -98,10 +100,21 @@ class ParamikoTransport:
         return result
 
     def _connected(self) -> Connection:
+        asked_at = time.monotonic()
         with self._lock:
             if self._connection is None or not self._connection.alive:
-                self._connection = Connection(self.address)
+                failed_at, failure = self._failure
+                if failure is not None and failed_at > asked_at:
+                    raise copy(failure)  # ten callers waiting for a dead Spark wait for one attempt, not for ten
+                self._connection = self._open_connection()
             return self._connection
+
+    def _open_connection(self) -> Connection:
+        try:
+            return Connection(self.address)
+        except TransportError as exc:
+            self._failure = (time.monotonic(), exc)
+            raise
 
     def _let_go(self, connection: Connection) -> None:
         with self._lock:

@@ -136,6 +136,28 @@ def test_a_full_house_is_busy_not_broken(spark: ParamikoTransport) -> None:
         thread.join()
 
 
+def test_many_callers_of_a_dead_spark_wait_for_one_attempt(sshd: Sshd) -> None:
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, _ = server.accept()
+            accepted.append(client)
+            time.sleep(1)
+            client.close()
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        spark = ParamikoTransport(sshd.address(port=server.getsockname()[1]))
+        started = time.monotonic()
+        waiting = [_in_thread(spark, Command.of("true"), 5) for _ in range(6)]
+        for thread, results in waiting:
+            thread.join(10)
+            assert isinstance(results[0], Unreachable)
+        assert time.monotonic() - started < 3
+        answering.join()
+
+
 def test_a_peer_that_greets_and_then_says_nothing_does_not_hang_us() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         from_outside = f"""
