@@ -60,7 +60,9 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     Who listens is checked when it connects, with every message it sends, and again every 20 s.
     """
 
-    sources: Mapping[str, Source] = {"events": EVENTS}
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        super().__init__()
+        self.sources = sources
 
     async def connect(self) -> None:
         self.watches: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -113,6 +115,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 if row is not None:
                     await self.send_json(source.message(number, row))
                 if row is not None and row.last:
+                    self.watches.pop((name, number), None)
                     return
 
     async def recheck(self) -> None:

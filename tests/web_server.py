@@ -34,4 +34,4 @@ class WebServer:
         return f"http://{host}:{port}"
 
     def stop(self) -> None:
-        reactor.callFromThread(reactor.stop)  # type: ignore[attr-defined]
+        reactor.callFromThread(reactor.stop)  # type: ignore[misc]

@@ -201,6 +201,8 @@ async def test_events_are_told_from_now_on_and_say_only_what_they_concern(sessio
         "type": "event", "id": message["id"], "kind": "swap.phase", "slot": swap.slot.name, "spark": None,
     }  # fmt: skip
     await live.send_json_to({"unwatch": "events"})
+    await live.send_json_to({"nonsense": 1})
+    assert (await live.receive_json_from(timeout=5))["type"] == "error"  # so it has heard the one before, too
     await in_thread(lambda: events.record("swap.phase", "x"))
     assert await live.receive_nothing(timeout=1.3)
     await live.disconnect()
@@ -230,10 +232,20 @@ async def test_who_listens_is_asked_again_with_every_message(session: str, ana: 
     assert (await live.receive_output(timeout=5))["type"] == "websocket.close"
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "7", '{"watch": "passwords"}', '{"watch": "swap", "id": "1"}', '{"watch": "swap", "id": -1}',
-             '{"watch": "swap", "id": 1, "after": true}', '{"watch": ["swap"]}', '{"hello": 1}']
-)  # fmt: skip
+NONSENSE = [
+    "{",
+    "[]",
+    "7",
+    '{"watch": "passwords"}',
+    '{"watch": "swap", "id": "1"}',
+    '{"watch": "swap", "id": -1}',
+    '{"watch": "swap", "id": 1, "after": true}',
+    '{"watch": ["swap"]}',
+    '{"hello": 1}',
+]
+
+
+@pytest.mark.parametrize("text", NONSENSE)
 async def test_nonsense_is_answered_not_obeyed(session: str, text: str) -> None:
     live = socket(session)
     await live.connect()
