@@ -1,19 +1,32 @@
 """The demo: two simulated Sparks and the slot on them, as a person would have configured them on the settings page."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from cluster import actions
 from cluster.models import Slot, Spark
+from cluster.refusals import Unavailable
 from sparkcontrol import demo_homes
 
 SLOT = "main"
+LIMIT_SECONDS = 60.0
 
 
-def add_simulated_sparks(topology: Path, by: str) -> None:
+def wait_for_sparks(said: Path) -> list[dict[str, Any]]:
+    """What the simulator says when its Sparks are up; it starts beside us. Raises Unavailable after a minute."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        text = said.read_text() if said.exists() else ""
+        if text.endswith("\n"):
+            return list(json.loads(text)["sparks"])
+        time.sleep(0.05)
+    raise Unavailable("simulator-late", f"The simulated Sparks did not come up within {LIMIT_SECONDS:.0f} s.")
+
+
+def add_simulated_sparks(described: list[dict[str, Any]], by: str) -> None:
     """Once, on an install that knows no Spark; afterwards only their addresses are kept up to date."""
-    described = read_topology(topology)
     for entry in described:
         demo_homes.let_in(Path(entry["home"]), actions.public_key())
     if Spark.objects.exists():
@@ -23,13 +36,6 @@ def add_simulated_sparks(topology: Path, by: str) -> None:
     sparks = [add_spark(entry, by) for entry in described]
     if sparks and not Slot.objects.exists():
         actions.save_slot(slot=None, values=slot_of(sparks), by=by)
-
-
-def read_topology(topology: Path) -> list[dict[str, Any]]:
-    try:
-        return list(json.loads(topology.read_text())["sparks"])
-    except FileNotFoundError:
-        return []
 
 
 def add_spark(entry: dict[str, Any], by: str) -> Spark:

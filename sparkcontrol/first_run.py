@@ -25,7 +25,7 @@ ADMIN = "admin"
 SCOPES = ["admin"]
 
 
-def set_up() -> list[str]:
+def set_up(simulated: Path | None = None) -> list[str]:
     """Run at every start. Lines for the person who started it: the address and how to sign in."""
     people = get_user_model().objects
     first = not people.exists()
@@ -38,8 +38,8 @@ def set_up() -> list[str]:
         write_private(note, json.dumps({"url": url(), **sign_in, "api_key": api_key}, indent=2) + "\n")
         people.create_superuser(ADMIN, password=sign_in["password"])
         swaps_actions.import_catalog(catalog(), Requester(ACTOR, Trigger.COMMAND))
-    if settings.SPARKS == "simulated":
-        demo.add_simulated_sparks(settings.DATA_DIR / "sim" / "topology.json", ACTOR)
+    if simulated:
+        demo.add_simulated_sparks(demo.wait_for_sparks(simulated), ACTOR)
     ensure_slot_rows()
     return greeting(note, first)
 

@@ -14,7 +14,6 @@ SPARKCONTROL_ENCRYPTION_KEY_FILE = Path(env.text("SPARKCONTROL_ENCRYPTION_KEYS",
 
 BIND = env.text("BIND", "127.0.0.1")
 PORT = env.integer("PORT", 9999)
-SPARKS = env.text("SPARKS", "simulated")  # or real: no simulator, no demo Sparks
 _hostname = socket.gethostname()
 ALLOWED_HOSTS = env.words(
     "SPARKCONTROL_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _hostname, f"{_hostname}.local", BIND]

@@ -1,6 +1,6 @@
 """`python -m sparkcontrol.supervisor`: the whole product in one command, and nothing left behind.
 
-    simulator (unless SPARKS=real) -> bootstrap -> web and task worker
+    simulator (unless SPARKS=real), bootstrap -> web and task worker
 
 What dies is started again with a growing delay. Ctrl-C or SIGTERM ends the children in order; a killed supervisor
 takes its children along by the kernel's parent-death signal. Standard library only, so that it stays small.
@@ -93,9 +93,8 @@ class Supervisor:
         return 0
 
     def start_all(self, door: socket.socket) -> None:
-        if self.options.simulated:
-            self.until_it_says(self.start(self.simulator()), "{")
-        words = self.bootstrap()
+        simulator = self.start(self.simulator()) if self.options.simulated else None
+        words = self.bootstrap(simulator)
         web = self.start(self.web(door))
         self.start(self.worker())
         self.until_it_answers(web, door)
@@ -133,9 +132,10 @@ class Supervisor:
     def worker(self) -> Program:
         return self.program("worker", "-m", "sparkcontrol.worker")
 
-    def bootstrap(self) -> str:
-        """Run it to its end; what it says is for the person who waits."""
-        child = self.start(self.program("bootstrap", "manage.py", "bootstrap", says=True))
+    def bootstrap(self, simulator: Child | None) -> str:
+        """Run it to its end; what it says is for the person who waits. It waits for the simulated Sparks itself."""
+        where = ["--simulated", str(simulator.program.says)] if simulator else []
+        child = self.start(self.program("bootstrap", "manage.py", "bootstrap", *where, says=True))
         self.until(child.has_ended, "bootstrap")
         self.children.remove(child)
         if child.exit_status:
@@ -151,11 +151,6 @@ class Supervisor:
         self.children.append(child)
         child.start()
         return child
-
-    def until_it_says(self, child: Child, beginning: str) -> None:
-        says = child.program.says
-        assert says is not None  # noqa: S101
-        self.until(lambda: says.read_text().startswith(beginning) and "\n" in says.read_text(), child.program.name)
 
     def until_it_answers(self, web: Child, door: socket.socket) -> None:
         """One request, sent before the web process is up; it is answered when it is."""
