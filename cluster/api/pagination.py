@@ -16,8 +16,8 @@ class CursorPages(CursorPagination):
     invalid_cursor_message = "This cursor is not one of ours; start again without it."
 
     def get_page_size(self, request: Request) -> int:
-        raw = request.query_params.get("limit", "")
-        if not raw:
+        raw = request.query_params.get("limit")
+        if raw is None:
             return self.page_size
         if not (raw.isascii() and raw.isdecimal()) or not 1 <= int(raw[:9]) <= self.max_page_size:
             raise ValidationError({"limit": [f"Write a whole number from 1 to {self.max_page_size}."]})

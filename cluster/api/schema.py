@@ -52,6 +52,9 @@ class HouseSchema(AutoSchema):
             operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scope}`.".strip()
         return operation
 
+    def _get_format_parameters(self) -> list[Any]:
+        return []
+
     def _is_open(self) -> bool:
         return not self.view.permission_classes
 

@@ -1,9 +1,11 @@
 """What every API view shares: its schema, scopes by method, checked input, pages."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import Model, QuerySet
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,6 +18,12 @@ from cluster.api.schema import HouseSchema
 M = TypeVar("M", bound=Model)
 
 
+class ByAccept(DefaultContentNegotiation):
+    """The Accept header decides; `?format=` is a query parameter like any other unknown one."""
+
+    settings = SimpleNamespace(URL_FORMAT_OVERRIDE=None)  # type: ignore[assignment]
+
+
 class HouseView(APIView):
     """`required_scopes` names the scope of each method, `problem_codes` the refusals worth documenting."""
 
@@ -23,6 +31,7 @@ class HouseView(APIView):
     problem_codes: ClassVar[dict[str, tuple[int, ...]]] = {}
     page_ordering: ClassVar[str] = "-id"
     schema = HouseSchema()
+    content_negotiation_class = ByAccept
     metadata_class = None
 
     @property

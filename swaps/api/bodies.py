@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 from cluster.api.fields import Boolean, Integer, StrictSerializer, Text
 from cluster.api.stream import MAX_WAIT_SECONDS
 from cluster.models import DEFAULT_LAUNCHER_DIR, Launcher
-from swaps.definition import MAX_NODES, Definition
+from swaps.catalog.definition import MAX_NODES, Definition
 
 # Addresses of calls, which a catalog entry of the same key would hide behind.
 RESERVED_KEYS = frozenset({"import", "export", "suggest"})

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -75,7 +76,7 @@ class ModelsImportView(HouseView):
 
     @extend_schema(
         operation_id="import_models",
-        request={"application/json": CatalogBody, "application/yaml": str},
+        request={"application/json": CatalogBody, "application/yaml": OpenApiTypes.OBJECT},
         responses=ImportReportSerializer,
     )
     def post(self, request: Request) -> Response:
@@ -91,7 +92,8 @@ class ModelsExportView(HouseView):
     renderer_classes = [PlainText, JSONRenderer]
 
     @extend_schema(
-        operation_id="export_models", responses={(200, "application/yaml"): OpenApiResponse(str, "A models.yaml.")}
+        operation_id="export_models",
+        responses={(200, "application/yaml"): OpenApiResponse(OpenApiTypes.OBJECT, "A models.yaml.")},
     )
     def get(self, _: Request) -> HttpResponseBase:
         """The whole catalog as YAML, which import reads back without loss."""
