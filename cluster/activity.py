@@ -6,7 +6,7 @@ from datetime import datetime
 from cluster.models import Event, Spark
 from cluster.templatetags import show
 
-SHOWN = 14
+SHOWN = 9
 # Phases are told by the running swap itself; twelve of them would push everything else off the list.
 LEFT_OUT = ("swap.phase",)
 _LOOKS = {
@@ -41,7 +41,8 @@ class Line:
 
 
 def newest(spark: Spark | None = None) -> list[Line]:
-    found = Event.objects.exclude(kind__in=LEFT_OUT)
+    # The first start adds a dozen models; that is no news to a person.
+    found = Event.objects.exclude(kind__in=LEFT_OUT).exclude(kind="model.added", actor__startswith="command:")
     if spark:
         found = found.filter(spark=spark)
     return [Line(event.at, _sentence(event), *_look(event)) for event in found.order_by("-id")[:SHOWN]]

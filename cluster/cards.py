@@ -8,12 +8,32 @@ from typing import Any
 
 from cluster import badges, charts
 from cluster.models import Reading, Slot, Spark, SshState
-from cluster.readings import HostReading
+from cluster.readings import Container, GpuProcess, HostReading
 from cluster.templatetags import show
 
 HOUR = timedelta(hours=1)
 OLD_AFTER = timedelta(minutes=2)
-_SERIES = ("gpu_busy_percent", "mem_available_bytes", "gpu_temperature_c", "gpu_power_watts", "disk_free_bytes")
+SHORTEST_SPAN = timedelta(minutes=10)  # a line of two minutes would be a dot at the edge
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One figure of a Spark and the range its line is drawn in. No unit: bytes, up to the Spark's own total."""
+
+    field: str
+    label: str
+    unit: str = ""
+    low: float = 0
+    high: float | None = None
+
+
+_SCALES = (
+    Scale("gpu_busy_percent", "GPU busy", "%", high=100),
+    Scale("mem_available_bytes", "Memory available"),
+    Scale("gpu_temperature_c", "Temperature", "°C", low=20, high=100),
+    Scale("gpu_power_watts", "Power", "W", high=140),
+    Scale("disk_free_bytes", "Disk free"),
+)
 
 Row = tuple[datetime, tuple[float | None, ...]]
 
@@ -60,7 +80,7 @@ def of_sparks(sparks: Iterable[Spark], now: datetime) -> list[SparkCard]:
 def _last_hour(sparks: Sequence[Spark], now: datetime) -> dict[int, list[Row]]:
     found = Reading.objects.filter(spark__in=sparks, at__gte=now - HOUR, at__lte=now).order_by("at")
     rows: dict[int, list[Row]] = defaultdict(list)
-    for spark_id, at, *values in found.values_list("spark_id", "at", *_SERIES):
+    for spark_id, at, *values in found.values_list("spark_id", "at", *(scale.field for scale in _SCALES)):
         rows[spark_id].append((at, tuple(values)))
     return rows
 
@@ -80,62 +100,55 @@ def _card(spark: Spark, rows: list[Row], slots: list[Slot], now: datetime) -> Sp
 
 
 def _gauges(reading: dict[str, Any], rows: list[Row], now: datetime) -> list[Gauge]:
-    memory, disk = reading.get("mem_total_bytes"), reading.get("disk_total_bytes")
-    return [
-        _gauge("GPU busy", reading, rows, now, 0, unit="%", high=100),
-        _gauge("Memory available", reading, rows, now, 1, of=memory, high=memory),
-        _gauge("Temperature", reading, rows, now, 2, unit="°C", low=20, high=100),
-        _gauge("Power", reading, rows, now, 3, unit="W", high=140),
-        _gauge("Disk free", reading, rows, now, 4, of=disk, high=disk),
-    ]
+    span = min(HOUR, max(SHORTEST_SPAN, now - rows[0][0])) if rows else HOUR
+    tops = {"Memory available": reading.get("mem_total_bytes"), "Disk free": reading.get("disk_total_bytes")}
+    gauges = []
+    for i, scale in enumerate(_SCALES):
+        points = charts.thin([(1 - (now - at) / span, values[i]) for at, values in rows])
+        top = scale.high or tops[scale.label]
+        line = charts.draw(points, low=scale.low, high=top, words=_words(scale, points, span))
+        value, unit = _shown(scale, reading.get(scale.field))
+        gauges.append(Gauge(scale.label, value, unit, "" if scale.high or not top else f"of {show.bytes_(top)}", line))
+    return gauges
 
 
-def _gauge(
-    label: str,
-    reading: dict[str, Any],
-    rows: list[Row],
-    now: datetime,
-    series: int,
-    *,
-    unit: str = "",
-    of: float | None = None,
-    low: float = 0,
-    high: float | None = None,
-) -> Gauge:
-    value = reading.get(_SERIES[series])
-    if unit:
-        shown = "–" if value is None else f"{value:.0f}"
-    else:
-        shown, _, unit = show.bytes_(value).partition(" ")
-    points = charts.thin([(1 - (now - at) / HOUR, values[series]) for at, values in rows])
-    line = charts.draw(points, low=low, high=high, words=_words(label, points, unit))
-    return Gauge(label, shown, unit, f"of {show.bytes_(of)}" if of else "", line)
+def _shown(scale: Scale, value: float | None) -> tuple[str, str]:
+    """Number and unit apart; scales without a unit are in bytes."""
+    if scale.unit:
+        return ("–" if value is None else f"{value:.0f}"), scale.unit
+    number, _, unit = show.bytes_(value).partition(" ")
+    return number, unit
 
 
-def _words(label: str, points: list[tuple[float, float | None]], unit: str) -> str:
+def _words(scale: Scale, points: list[tuple[float, float | None]], span: timedelta) -> str:
     values = [value for _, value in points if value is not None]
     if not values:
         return ""
-    least, most = (show.bytes_(v) if "iB" in unit else f"{v:.0f} {unit}" for v in (min(values), max(values)))
-    return f"{label} in the last hour: {least} to {most}"
+    least, most = (" ".join(_shown(scale, value)) for value in (min(values), max(values)))
+    return f"{scale.label} in the last {round(span.total_seconds() / 60)} min: {least} to {most}"
 
 
 def _occupants(reading: dict[str, Any], ours: set[str]) -> list[Occupant]:
     seen = HostReading.from_dict(reading)
     boxes = [box for box in seen.containers if box.running or box.on_gpu]
-    loose = [process for process in seen.gpu_processes if not process.container]
+    held = {process.pid: _container_of(process, boxes, ours) for process in seen.gpu_processes}
+    loose = [process for process in seen.gpu_processes if not held[process.pid]]
     return [
-        *(
-            Occupant(box.name, f"{box.image} {box.status}".strip(), _memory(seen, box.name), box.name in ours)
-            for box in boxes
-        ),
-        *(Occupant(process.name, f"process {process.pid}", _mib(process.memory_mib), False) for process in loose),
+        *(_box(box, [p for p in seen.gpu_processes if held[p.pid] == box.name], box.name in ours) for box in boxes),
+        *(Occupant(p.name, f"process {p.pid}", _mib(p.memory_mib), False) for p in loose),
     ]
 
 
-def _memory(seen: HostReading, container: str) -> str:
-    known = [p.memory_mib for p in seen.gpu_processes if p.container == container and p.memory_mib is not None]
-    return _mib(sum(known)) if known else ""
+def _container_of(process: GpuProcess, boxes: list[Container], ours: set[str]) -> str:
+    """vLLM titles its processes VLLM::; when Docker does not tell whose such a process is, it is our container's."""
+    if process.container or not process.name.startswith("VLLM::"):
+        return process.container
+    return next((box.name for box in boxes if box.name in ours), "")
+
+
+def _box(box: Container, processes: list[GpuProcess], ours: bool) -> Occupant:
+    known = [process.memory_mib for process in processes if process.memory_mib is not None]
+    return Occupant(box.name, f"{box.image} {box.status}".strip(), _mib(sum(known) if known else None), ours)
 
 
 def _mib(mib: int | None) -> str:

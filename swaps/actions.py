@@ -12,9 +12,9 @@ from cluster import events, nudge
 from cluster.models import Slot
 from cluster.refusals import Conflict, Invalid, Lost, Missing, Unprocessable
 from swaps import machine, preflight, tasks
-from swaps.catalog_format import CatalogError, dump_catalog, load_catalog
+from swaps.catalog.definition import Definition, validate
+from swaps.catalog.format import CatalogError, dump_catalog, load_catalog
 from swaps.checks import Check, CheckState
-from swaps.definition import Definition, validate
 from swaps.models import ModelDefinition, Operation, Serving, Swap, SwapLock, Trigger, stored
 from swaps.site import site_of
 from swaps.states import TERMINAL

@@ -15,7 +15,7 @@ from cluster.models import Slot
 from cluster.pages import actor_of
 from cluster.refusals import Refusal
 from swaps import actions, heroes
-from swaps.definition import validate
+from swaps.catalog.definition import validate
 from swaps.models import ModelDefinition, Serving, Swap, SwapLock, Transition, Trigger
 
 

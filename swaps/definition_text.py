@@ -4,7 +4,7 @@ import difflib
 import shlex
 from dataclasses import dataclass
 
-from swaps.definition import Definition
+from swaps.catalog.definition import Definition
 from swaps.model_rows import argument_lines
 
 WORD_FIELDS = ("args", "launcher_args", "docker_args", "mods")

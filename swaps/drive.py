@@ -9,8 +9,8 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from swaps import machine
+from swaps.catalog.definition import Definition
 from swaps.claims import HEARTBEAT_SECONDS, beat
-from swaps.definition import Definition
 from swaps.failures import CancelRequested, Cause, Draining, StepFailed
 from swaps.machine import Entry, LostRace
 from swaps.models import Swap, SwapMessage, restored

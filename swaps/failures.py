@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from swaps.diagnosis import Diagnosis
+from swaps.logs.diagnosis import Diagnosis
 
 
 @dataclass(frozen=True, slots=True)

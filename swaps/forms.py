@@ -1,10 +1,10 @@
-"""Forms of the catalog. They parse; what is right is decided by `swaps.definition.validate` through the actions."""
+"""Forms of the catalog. They parse; what is right is decided by `swaps.catalog.definition.validate` through the actions."""
 
 from typing import Any
 
 from django import forms
 
-from swaps.definition import Definition
+from swaps.catalog.definition import Definition
 from swaps.definition_text import WORD_FIELDS, as_fields, read_env, read_words
 
 

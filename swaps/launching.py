@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from cluster.ssh.base import CommandResult
 from cluster.ssh.command import Command
-from swaps import node_commands
-from swaps.definition import Definition
-from swaps.diagnosis import diagnose
+from swaps.catalog.definition import Definition
 from swaps.drive import Drive
 from swaps.failures import Cause, StepFailed
-from swaps.launch import CannotLaunch, LaunchPlan, build_launch
-from swaps.log_following import NodeLine
-from swaps.log_splitting import clean_line
-from swaps.masking import mask_secrets
-from swaps.node_reports import ContainerState, read_container_state
+from swaps.launcher import node_commands
+from swaps.launcher.launch import CannotLaunch, LaunchPlan, build_launch
+from swaps.launcher.node_reports import ContainerState, read_container_state
+from swaps.logs.diagnosis import diagnose
+from swaps.logs.following import NodeLine
+from swaps.logs.masking import mask_secrets
+from swaps.logs.splitting import clean_line
 from swaps.site import Site
 
 FENCE_SECONDS = 40.0  # raising it waits up to 20 s for a command that still runs

@@ -5,13 +5,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from cluster.vllm_probe import VllmReading, probe_vllm
-from swaps import node_commands
-from swaps.definition import Definition
-from swaps.diagnosis import diagnose, unexplained
+from swaps.catalog.definition import Definition
 from swaps.drive import Drive
 from swaps.failures import Cause, StepFailed
-from swaps.load_progress import START, LoadState, observe
-from swaps.log_following import LogFollowers, NodeLine
+from swaps.launcher import node_commands
+from swaps.logs.diagnosis import diagnose, unexplained
+from swaps.logs.following import LogFollowers, NodeLine
+from swaps.logs.progress import START, LoadState, observe
 from swaps.machine import Entry
 from swaps.models import Swap, SwapMessage
 from swaps.states import Status

@@ -12,7 +12,7 @@ from cluster.models import Slot
 from cluster.pages import may, needs, tell_refusal
 from cluster.refusals import Refusal
 from swaps import actions, definition_text, model_rows, swap_rows
-from swaps.definition import validate
+from swaps.catalog.definition import validate
 from swaps.forms import ImportForm, ModelForm, filled
 from swaps.models import ModelDefinition, Swap
 from swaps.views import Ask, requester

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from cluster.models import Slot
-from swaps.definition import Definition
+from swaps.catalog.definition import Definition
 from swaps.querysets import SwapQuerySet
 from swaps.states import ACTIVE, LABELS, TERMINAL, Status
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from cluster.ssh.base import CommandResult
 from cluster.ssh.command import Command
-from swaps import node_commands
+from swaps.catalog.definition import Definition
 from swaps.checks import Check, CheckState
-from swaps.definition import Definition
-from swaps.launch import CannotLaunch, LaunchPlan, build_launch, image_of
-from swaps.node_reports import PreflightFacts, read_preflight
+from swaps.launcher import node_commands
+from swaps.launcher.launch import CannotLaunch, LaunchPlan, build_launch, image_of
+from swaps.launcher.node_reports import PreflightFacts, read_preflight
 from swaps.preflight_rules import judge
 from swaps.site import Site
 

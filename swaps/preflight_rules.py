@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from swaps.catalog.definition import Definition
 from swaps.checks import Check, CheckState
-from swaps.definition import Definition
-from swaps.node_reports import PreflightFacts
+from swaps.launcher.node_reports import PreflightFacts
 
 LEAST_DISK_BYTES = 5 * 1024**3  # compile caches and logs of one load
 GIB = 1024**3

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from swaps.load_progress import STAGE_STARTS, STAGES
+from swaps.logs.progress import STAGE_STARTS, STAGES
 
 NEWEST_LOADS = 7  # older loads may be of another image, another disk, an empty compile cache
 _TRUSTED_PERCENT = 10  # below this the bar says more about start-up than about the load

@@ -10,7 +10,7 @@ from django.utils import timezone
 from cluster import events
 from cluster.models import Slot
 from cluster.vllm_probe import VllmReading, probe_vllm
-from swaps.definition import Definition
+from swaps.catalog.definition import Definition
 from swaps.models import ModelDefinition, Serving, ServingState, Swap, stored
 
 PROBE_EVERY = timedelta(seconds=5)

@@ -9,10 +9,10 @@ from cluster.actions import transport_to
 from cluster.models import DEFAULT_LAUNCHER_DIR, Slot, Spark
 from cluster.ssh.base import CommandResult, Outcome, Transport, TransportError
 from cluster.ssh.command import Command
-from swaps import node_commands
-from swaps.definition import Definition
-from swaps.launch import Node, Placement
-from swaps.launcher_capabilities import Capabilities, read_capabilities
+from swaps.catalog.definition import Definition
+from swaps.launcher import node_commands
+from swaps.launcher.capabilities import Capabilities, read_capabilities
+from swaps.launcher.launch import Node, Placement
 
 T = TypeVar("T")
 

@@ -2,15 +2,16 @@
 
 from cluster.ssh.base import CommandResult
 from cluster.vllm_probe import VllmReading
-from swaps import launching, node_commands, preflight, serving
+from swaps import launching, preflight, serving
+from swaps.catalog.definition import Definition
 from swaps.checks import CheckState
-from swaps.definition import Definition
 from swaps.drive import Drive
 from swaps.failures import Cause, StepFailed
+from swaps.launcher import node_commands
+from swaps.launcher.node_reports import GoneReport, read_gone
 from swaps.loading import Loading
-from swaps.log_following import LogFollowers, LogSource
+from swaps.logs.following import LogFollowers, LogSource
 from swaps.models import Operation, ServingState, SwapMessage, restored
-from swaps.node_reports import GoneReport, read_gone
 from swaps.states import Status
 
 GRACE_SECONDS = 3  # vLLM gives its memory back within about a second of SIGTERM

@@ -26,7 +26,7 @@ class CheckSerializer(serializers.Serializer[Any]):
 
 
 class PhaseSerializer(serializers.Serializer[Any]):
-    phase = serializers.ChoiceField(choices=STATUSES)
+    phase = serializers.CharField(help_text="One of the values of status.")
     label = serializers.CharField()  # type: ignore[assignment]
     state = serializers.ChoiceField(choices=["done", "current", "upcoming", "failed"])
     seconds = serializers.FloatField(allow_null=True)
@@ -52,7 +52,7 @@ class SwapSummarySerializer(serializers.Serializer[Any]):
 
 
 class SwapSerializer(SwapSummarySerializer):
-    phase = serializers.ChoiceField(choices=STATUSES)
+    phase = serializers.CharField(help_text="One of the values of status.")
     phase_label = serializers.CharField()
     detail = serializers.CharField()
     eta_seconds = serializers.IntegerField(allow_null=True, help_text="From past loads of the same model.")

@@ -22,6 +22,8 @@ STOP_SECONDS = 10.0
 async def run(daemon: Daemon, argv: list[str], request: Request, reply: Reply) -> int:
     while daemon.faults.value("launch-hangs") is not None and not reply.gone.done():
         await asyncio.sleep(0.2)
+    if reply.gone.done():
+        return 1
     if daemon.faults.value("disk-full") is not None:
         raise DockerError(
             "docker: Error response from daemon: mkdir /var/lib/docker/overlay2: no space left on device\n\n"

@@ -2,6 +2,7 @@
 // data-every="10" the seconds after which it grows old. With a dead socket everything is asked for every 30 s.
 (() => {
   const SLOW_SECONDS = 30;
+  const STORY_MS = 4000;
   const GAP_MS = 700; // a burst of events costs one request
   const asked = new Map();
   const note = document.getElementById("live-note");
@@ -35,6 +36,11 @@
   for (const kind of ["phase", "end"]) {
     document.addEventListener(`live:${kind}`, ({ detail }) => concerned([`swap:${detail.swap}`]).forEach((element) => soon(element.id)));
   }
+  // The bar moves by itself; the words of the remaining time are the server's, and a few seconds old is fine.
+  document.addEventListener("live:progress", ({ detail }) => concerned([`swap:${detail.swap}`]).forEach((element) => {
+    const last = asked.get(element.id) || 0;
+    if (last !== "soon" && Date.now() - last > STORY_MS) soon(element.id);
+  }));
   document.addEventListener("live:up", () => {
     if (down) document.querySelectorAll("[data-live]").forEach((element) => soon(element.id)); // news may have been missed
     down = false;

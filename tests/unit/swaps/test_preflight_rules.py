@@ -2,9 +2,9 @@
 
 import pytest
 
+from swaps.catalog.definition import Definition
 from swaps.checks import Check, CheckState
-from swaps.definition import Definition
-from swaps.node_reports import ContainerState, PreflightFacts, RunningContainer
+from swaps.launcher.node_reports import ContainerState, PreflightFacts, RunningContainer
 from swaps.preflight_rules import judge
 
 GOOD = {

@@ -1,0 +1,1 @@
+"""What vLLM and the launcher print: read, told and diagnosed."""
