@@ -247,10 +247,11 @@ class Launch:
     def _pause(self, share: float) -> None:
         """A share of the load time; the slow-load fault stretches it while it is on."""
         left = share * self._seconds
-        while left > 0:
-            step = min(TICK, left)
+        while left > 0.001:
+            factor = max(0.1, self.faults.number("slow-load", 3.0) or 1.0)
+            step = min(TICK, left * factor)
             self._pause_seconds(step)
-            left -= step / max(0.1, self.faults.number("slow-load", 3.0) or 1.0)
+            left -= step / factor
 
     def _pause_seconds(self, seconds: float) -> None:
         time.sleep(seconds)
