@@ -9,7 +9,7 @@
   const append = ({ swap, node, text }) => {
     for (const log of document.querySelectorAll(`[data-watch-swap="${Number(swap)}"]`)) {
       const follow = atEnd(log);
-      const line = document.createElement("li");
+      const line = document.createElement("div");
       if (node) {
         const name = document.createElement("span");
         name.className = "node";
