@@ -21,6 +21,8 @@ from cluster.simulator.sshd import SshFront
 
 PASSED_ON = {"SPARKSIM_LOAD_SECONDS", "SPARKSIM_VLLM_VERSION", "SPARKSIM_LAUNCHER_PAUSE", "SPARKSIM_PYTHON"}
 BASH = "/bin/bash"
+# /proc/PID/cgroup tells which container a process is in; here the model itself leaves that note.
+CGROUP = re.compile(r"/proc/(\$\{?\w+\}?|\d+)/cgroup")
 SHELL_SAFE = re.compile(r"[\w./@+-]+")
 
 
@@ -78,6 +80,8 @@ class Host:
         self, command: str | None, stdio: tuple[int, int, int], extra: dict[str, str] | None = None, tty: bool = False
     ) -> Child:
         """Start a command the way sshd does: the login shell with -c, in the home folder."""
+        if command is not None:
+            command = CGROUP.sub(rf"{self._folder}/run/cgroup/\1", command)
         argv = [BASH, "-c", command] if command is not None else [BASH]
         if tty:
             argv = ["/usr/bin/setsid", "-c", *argv]

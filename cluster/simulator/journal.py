@@ -6,6 +6,8 @@ import json
 import os
 import time
 
+LIMIT = 16 * 1024 * 1024  # bytes; a demo is probed for days
+
 
 def note(folder: str, what: str, **fields: object) -> None:
     """Append one line; O_APPEND keeps the lines of many processes whole."""
@@ -13,5 +15,7 @@ def note(folder: str, what: str, **fields: object) -> None:
     fd = os.open(os.path.join(folder, "journal.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(fd, line.encode())
+        if os.fstat(fd).st_size > LIMIT:
+            os.replace(os.path.join(folder, "journal.jsonl"), os.path.join(folder, "journal.1.jsonl"))
     finally:
         os.close(fd)

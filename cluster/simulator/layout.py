@@ -76,6 +76,7 @@ def prepare(spark: Spark, peers: list[Spark]) -> None:
     for scratch in ("containers", "gpu", "ports", "run"):
         shutil.rmtree(spark.folder / scratch, ignore_errors=True)
         (spark.folder / scratch).mkdir()
+    (spark.folder / "run" / "cgroup").mkdir()
     _write_stubs(spark, spark.folder / "bin", peers, HOST_STANDINS, "host")
     _write_stubs(spark, spark.folder / "cbin", peers, CONTAINER_STANDINS, "container")
     _write_once(spark.folder / "images.json", json.dumps(default_images(), indent=1))

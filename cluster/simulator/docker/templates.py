@@ -188,7 +188,14 @@ def _call(arguments: list[tuple[str, Any]]) -> Any:
         return name
     if name not in FUNCTIONS:
         raise TemplateError(f'template: :1: function "{name}" not defined')
-    return FUNCTIONS[name](*values)
+    try:
+        return FUNCTIONS[name](*values)
+    except (TypeError, ValueError) as error:
+        raise TemplateError(f"error calling {name}: {error}") from error
+
+
+def _plain_verbs(pattern: str) -> str:
+    return pattern.replace("%v", "%s").replace("%d", "%s").replace("%q", '"%s"')
 
 
 def _index(value: Any, *keys: Any) -> Any:
@@ -218,7 +225,7 @@ FUNCTIONS: dict[str, Any] = {
     "upper": lambda value: str(value).upper(),
     "title": lambda value: str(value).title(),
     "split": lambda value, separator: str(value).split(separator),
-    "printf": lambda pattern, *values: pattern.replace("%v", "%s").replace("%q", '"%s"') % tuple(map(show, values)),
+    "printf": lambda pattern, *values: _plain_verbs(pattern) % tuple(map(show, values)),
     "println": lambda *values: " ".join(map(show, values)) + "\n",
     "print": lambda *values: "".join(map(show, values)),
     "truncate": lambda value, length: str(value)[:length],

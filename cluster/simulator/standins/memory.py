@@ -23,6 +23,9 @@ def hold(gib: float, name: str, folder: str = "", pid: int = 0) -> None:
     with open(target + ".new", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(target + ".new", target)
+    if not folder and spark.in_container():
+        with open(spark.path("run", "cgroup", str(pid)), "w", encoding="ascii") as file:
+            file.write(f"0::/system.slice/docker-{os.environ['SPARKSIM_CONTAINER']}.scope\n")
 
 
 def release(folder: str = "", pid: int = 0) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
            503: "Service Unavailable"}  # fmt: skip
 BODY_LIMIT = 32 * 1024 * 1024
-WATCH_EVERY = 0.1
+WATCH_EVERY = 0.2
 
 
 def serve(launch: Launch, flags: Flags) -> int:
