@@ -2,13 +2,13 @@
 
 import os
 
+import django
 from channels.routing import ProtocolTypeRouter
-from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sparkcontrol.settings")
-http = get_asgi_application()
+django.setup(set_prefix=False)
 
-from sparkcontrol.lasting_threads import LastingThreads  # noqa: E402
-from sparkcontrol.routing import websockets  # noqa: E402 - models can be imported only after the line above
+from sparkcontrol.request_threads import RequestThreads  # noqa: E402 - what these import needs the line above
+from sparkcontrol.routing import websockets  # noqa: E402
 
-application = ProtocolTypeRouter({"http": LastingThreads(http), "websocket": websockets})
+application = ProtocolTypeRouter({"http": RequestThreads(), "websocket": websockets})

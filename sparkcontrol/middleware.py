@@ -39,10 +39,7 @@ HOST_WORD = re.compile(r"[A-Za-z0-9.\[\]:_-]{1,255}")
 
 
 class SecurityHeaders:
-    """The outermost of our own: what it adds must be on every answer, refusals of the inner ones included.
-
-    Synchronous on purpose: all middleware around it then runs in one thread hop instead of two hops each.
-    """
+    """The outermost of our own: what it adds must be on every answer, refusals of the inner ones included."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -108,13 +105,3 @@ def _is_ours(origin: str, request: HttpRequest) -> bool:
         return False
     trusted = f"{caller.scheme}://{caller.netloc}" in settings.CSRF_TRUSTED_ORIGINS
     return (same and caller.hostname is not None) or trusted
-
-
-class OneThread:
-    """Is synchronous and nothing else: innermost, it lets all middleware run in one thread hop, not in two each."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)

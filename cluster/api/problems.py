@@ -1,5 +1,6 @@
 """Every "no" of the API as application/problem+json (RFC 9457), with a code for scripts and a sentence for people."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 
 from cluster.refusals import Invalid, Refusal, Unavailable
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5  # for a database that is busy or being restarted
@@ -66,6 +69,7 @@ def _render(exc: Exception, request: HttpRequest) -> HttpResponse | None:
     if isinstance(exc, exceptions.APIException):
         return _from_rest_framework(request, exc)
     if isinstance(exc, OperationalError):
+        logger.error("The database refused a query: %s", exc)
         busy = "The database is busy or full; try again shortly."
         return refused(request, Unavailable("database-busy", busy, retry_after_seconds=RETRY_SECONDS))
     for kind, status in ((Http404, 404), (PermissionDenied, 403), (RequestDataTooBig, 413), (SuspiciousOperation, 400)):
