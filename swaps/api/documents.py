@@ -82,7 +82,7 @@ def _phase(step: PhaseTime) -> dict[str, Any]:
 
 
 def _diagnosis(swap: Swap) -> dict[str, str] | None:
-    if not swap.diagnosis_code:
+    if not (swap.diagnosis_code or swap.diagnosis):
         return None
     return {
         "code": swap.diagnosis_code,

@@ -31,7 +31,7 @@ def test_a_problem_has_everything_a_script_needs(api: Api) -> None:
 
 @pytest.mark.parametrize("given", ["a b", "x" * 65, "a;b", "ä"])
 def test_a_request_id_that_could_spoil_a_log_is_replaced(api: Api, given: str) -> None:
-    answer = api("read").get("/api/status", headers={"X-Request-ID": given.encode()})
+    answer = api("read").get("/api/status", headers={b"X-Request-ID": given.encode()})
 
     assert len(answer.headers["X-Request-ID"]) == 32
 

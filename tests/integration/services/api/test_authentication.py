@@ -32,7 +32,7 @@ def test_it_asks_for_credentials_when_there_are_none(api: Api) -> None:
 
 @pytest.mark.parametrize("text", ["x", "spk_", "x" * 5000, "spk_00000000_" + "a" * 43 + "000000", "spk_ÿ"])
 def test_it_refuses_what_is_no_key_in_the_same_words(web: str, text: str) -> None:
-    answer = httpx.get(f"{web}/api/status", headers={"Authorization": f"Bearer {text}".encode()})
+    answer = httpx.get(f"{web}/api/status", headers={b"Authorization": f"Bearer {text}".encode()})
 
     assert (answer.status_code, answer.json()["code"]) == (401, "not-signed-in")
 

@@ -64,7 +64,7 @@ def test_people_may_do_what_their_account_says(
     browser: httpx.Client, ana: User, rights: dict[str, bool], method: str, path: str, status: int
 ) -> None:
     User.objects.filter(pk=ana.pk).update(**rights)
-    body = {} if method == "POST" else None
+    body: dict[str, str] | None = {} if method == "POST" else None
 
     assert browser.request(method, path, json=body, headers=with_token(browser)).status_code == status
 
