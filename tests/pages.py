@@ -1,0 +1,77 @@
+"""What tests of pages need: a signed-in browser, and rows in the states a page can show."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from cluster.models import Slot, Spark
+from swaps import machine
+from swaps.models import ModelDefinition, Serving, Swap
+from swaps.states import IN_ORDER, Status
+from tests.factories import ModelDefinitionFactory, SlotFactory, SparkFactory, SwapFactory, UserFactory
+
+
+def browser() -> Client:
+    settings.STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise looks at it when the application is made
+    return Client()
+
+
+def signed_in(**fields: Any) -> Client:
+    """A browser with a session; without fields its person is a superuser named ana."""
+    fields = {"username": "ana", "is_staff": True, "is_superuser": True} | fields
+    client = browser()
+    user: User = UserFactory(**fields)
+    client.force_login(user)
+    return client
+
+
+def two_sparks() -> Slot:
+    """The slot main on two Sparks that answer."""
+    up: dict[str, Any] = {"ssh_state": "up", "probed_at": timezone.now(), "host_key": HOST_KEY}
+    reading = {"mem_total_bytes": 128 * 2**30, "mem_available_bytes": 112 * 2**30, "gpu_busy_percent": 93.0}
+    first: Spark = SparkFactory(name="spark-1", reading=reading, **up)
+    second: Spark = SparkFactory(name="spark-2", reading=reading, **up)
+    slot: Slot = SlotFactory(name="main", head=first)
+    slot.seats.create(spark=second, rank=1)
+    return Slot.objects.with_sparks().get(pk=slot.pk)
+
+
+def catalog(*keys: str) -> list[ModelDefinition]:
+    return [ModelDefinitionFactory(key=key, label=f"The {key}") for key in keys]
+
+
+def serve(slot: Slot, key: str = "qwen", **fields: Any) -> Serving:
+    told = {"state": "serving", "model_key": key, "model_label": f"The {key}", "served_ids": [key]}
+    told |= {"since": timezone.now(), "definition": {"nodes": 1}} | fields
+    return Serving.objects.update_or_create(slot=slot, defaults=told)[0]
+
+
+def a_swap(slot: Slot, to: Status, key: str = "qwen", **fields: Any) -> Swap:
+    """A swap that walked to `to`, as the machine would have moved it; a failure comes while it loads."""
+    swap: Swap = SwapFactory(slot=slot, model_key=key, model_label=f"The {key}")
+    machine.accept(swap)
+    road = list(IN_ORDER) if to is Status.READY else [*IN_ORDER[:5], to]
+    for before, after in zip(road, road[1:], strict=False):
+        if before is to:
+            break
+        machine.advance(swap, after, expect=before, **(fields if after is to else {}))
+    return swap
+
+
+def ago(**span: float) -> Any:
+    return timezone.now() - timedelta(**span)
+
+
+def text_of(response: HttpResponse) -> str:
+    """What a person reads: no tags, one space between words."""
+    without = re.sub(r"<[^>]+>", " ", response.content.decode())
+    return re.sub(r"\s+", " ", without)
+
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJc4G6w0p3q0Q2m6b1hVtVq0Wb1m3bN6Cj8p3y0b8b5x"
