@@ -34,6 +34,8 @@ class Drive:
     _cancel: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Drive":
+        if self.swap.cancel_requested_at:
+            self._cancel.set()
         self._heart = threading.Thread(target=self._beat, name=f"heart-{self.swap.pk}", daemon=True)
         self._heart.start()
         return self
@@ -62,6 +64,11 @@ class Drive:
         percent = self.swap.percent if percent is None else percent
         data = {"percent": percent, "detail": detail}
         self.say((SwapMessage.Kind.PROGRESS, data), percent=percent, progress=detail)
+
+    def look_and_pulse(self) -> None:
+        """Like `pulse`, but asks the row now: for the moment before something cannot be undone."""
+        self._look()
+        self.pulse()
 
     def pulse(self) -> None:
         """Raise LostRace, Draining, CancelRequested, or StepFailed past the deadline; else return at once."""

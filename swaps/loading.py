@@ -4,7 +4,10 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from django.utils import timezone
+
 from cluster.vllm_probe import VllmReading, probe_vllm
+from swaps import story
 from swaps.catalog.definition import Definition
 from swaps.drive import Drive
 from swaps.failures import Cause, StepFailed
@@ -82,7 +85,9 @@ class Loading:
         swap = self.drive.swap
         if (self.state.percent, self.state.detail) != (swap.percent, swap.progress):
             fields |= {"percent": self.state.percent, "progress": self.state.detail}
-            data = {"percent": self.state.percent, "detail": self.state.detail}
+            left = story.remaining_of(swap, timezone.now(), self.state.percent)
+            data: dict[str, object] = {"percent": self.state.percent, "detail": self.state.detail}
+            data["remaining_seconds"] = left.seconds if left else None
             entries.append((SwapMessage.Kind.PROGRESS, data))
         if entries:
             self.drive.say(*entries, **fields)

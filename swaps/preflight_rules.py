@@ -8,6 +8,7 @@ from swaps.launcher.node_reports import PreflightFacts
 
 LEAST_DISK_BYTES = 5 * 1024**3  # compile caches and logs of one load
 GIB = 1024**3
+LAUNCHER_DEFAULT_CONTAINER = "vllm_node"
 
 OK, WARNING, BLOCKS = CheckState.OK, CheckState.WARNING, CheckState.BLOCKS
 
@@ -32,6 +33,7 @@ def _node(
 ) -> Iterator[Check]:
     if is_head:
         yield _launcher(node, fact)
+        yield from _env_file(node, fact, container)
         yield from _mods(node, fact)
     yield _docker(node, fact)
     yield from _image(node, fact, image)
@@ -50,6 +52,15 @@ def _launcher(node: str, fact: PreflightFacts) -> Check:
         remedy = "Run chmod +x on launch-cluster.sh."
     word = "is not executable" if fact.launcher == "not-executable" else "was not found"
     return Check("launcher-missing", BLOCKS, f"launch-cluster.sh {word} on {node}.", remedy, node)
+
+
+def _env_file(node: str, fact: PreflightFacts, container: str) -> Iterator[Check]:
+    """The launcher's .env silently replaces its default container name, and then nobody finds the container."""
+    named = fact.env_container
+    if named and named != container and container == LAUNCHER_DEFAULT_CONTAINER:
+        sentence = f"The launcher's .env on {node} names the container {named}, the slot names {container}."
+        remedy = f"Set the slot's container to {named}, or take CONTAINER_NAME out of the .env file."
+        yield Check("container-name-differs", BLOCKS, sentence, remedy, node)
 
 
 def _mods(node: str, fact: PreflightFacts) -> Iterator[Check]:
@@ -105,6 +116,9 @@ def _weights(node: str, fact: PreflightFacts, definition: Definition) -> Iterato
     elif fact.weights == "absent" and definition.local_path:
         remedy = f"Copy the model to {definition.local_path} on {node}, or correct the path."
         yield Check("weights-missing", BLOCKS, f"{definition.local_path} does not exist on {node}.", remedy, node)
+    elif fact.weights_downloading:
+        sentence = f"The weights of {name} are being downloaded on {node} at this moment."
+        yield Check("weights-downloading", BLOCKS, sentence, "Wait until the download is complete.", node)
     elif fact.weights is not None:
         what = f"lack {fact.weights_missing}" if fact.weights_missing else "are not on disk"
         sentence = f"The weights of {name} {what} on {node}; vLLM will download them, which can take long."

@@ -35,7 +35,7 @@ def check(drive: Drive) -> None:
     blocking = next((c for c in verdict.checks if c.state is CheckState.BLOCKS), None)
     if blocking:
         raise StepFailed(Cause(blocking.code, blocking.sentence, blocking.remedy))
-    drive.pulse()
+    drive.look_and_pulse()
     drive.advance(Status.STOPPING, detail=drive.swap.from_model)
 
 

@@ -36,7 +36,7 @@ class Story:
 def tell(swap: Swap, now: datetime) -> Story:
     """Reads the swap's transitions and, while it runs, the past loads of the same model on as many Sparks."""
     end = swap.ended_at or now
-    remaining = _remaining(swap, now) if swap.is_active else None
+    remaining = remaining_of(swap, now) if swap.is_active else None
     return Story(
         phases=_phases(swap, end),
         percent=swap.percent,
@@ -82,11 +82,13 @@ def _past(moves: Sequence[Transition], i: int, end: datetime) -> PhaseTime:
     )
 
 
-def _remaining(swap: Swap, now: datetime) -> Remaining | None:
+def remaining_of(swap: Swap, now: datetime, load_percent: int | None = None) -> Remaining | None:
+    """Time left from past loads of the same model and the load's percent (the stored one when not given)."""
     if swap.operation == Operation.STOP or swap.state is Status.ROLLING_BACK:
         return None
     began = swap.started_at or swap.accepted_at
-    percent = swap.percent if swap.state in (Status.LOADING, Status.VERIFYING) else None
+    stored = swap.percent if swap.state in (Status.LOADING, Status.VERIFYING) else None
+    percent = stored if load_percent is None else load_percent
     expected = swap.definition.get("expected_load_seconds")
     return estimate(past_loads(swap.model_key, swap.nodes), (now - began).total_seconds(), percent, expected)
 

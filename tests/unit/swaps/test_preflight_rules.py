@@ -46,6 +46,8 @@ def test_a_good_node_passes_with_a_sentence_for_each_look() -> None:
         ({"mods_absent": ("mods/x",)}, "mod-missing"),
         ({"port_free": False, "port_holder": "python3"}, "port-in-use"),
         ({"disk_free": 1024**3}, "disk-full"),
+        ({"env_container": "my_vllm"}, "container-name-differs"),
+        ({"weights": "incomplete", "weights_downloading": True}, "weights-downloading"),
     ],
 )
 def test_it_blocks_what_cannot_work(facts: dict[str, object], code: str) -> None:
