@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import httpx
-import pytest
 
 from cluster.models import Slot
+from cluster.ssh.command import Command
 from swaps import actions, runner
 from swaps.actions import Requester
 from swaps.models import Serving, Swap, Trigger
+from swaps.site import site_of
 from swaps.states import IN_ORDER, Status
 from tests.simulated_sparks import SimulatedSparks
 
@@ -20,12 +21,8 @@ def served(slot: Slot) -> list[str]:
     return [model["id"] for model in answer["data"]]
 
 
-def running_containers(sparks: SimulatedSparks, slot: Slot) -> list[str]:
-    from swaps.site import site_of  # noqa: PLC0415 - the app registry is ready only in a test
-
+def running_containers(slot: Slot) -> list[str]:
     site = site_of(slot)
-    from cluster.ssh.command import Command  # noqa: PLC0415
-
     return [name for node in site.names for name in site.on(node, Command.of("docker", "ps", "-aq")).stdout.split()]
 
 
@@ -46,7 +43,6 @@ def test_its_log_is_stored_and_its_percent_only_grows(swap_to: SwapTo) -> None:
     texts = [m.data["text"] for m in swap.messages.filter(kind="log")]
     percents = [m.data["percent"] for m in swap.messages.filter(kind="progress")]
     assert any("Application startup complete" in text for text in texts)
-    assert len(texts) == len({(i, t) for i, t in enumerate(texts)})
     assert percents == sorted(percents) and percents[-1] >= 90
     assert list(swap.messages.values_list("seq", flat=True)) == list(range(1, swap.messages.count() + 1))
 
@@ -61,7 +57,7 @@ def test_it_swaps_to_a_model_on_two_sparks_and_back(swap_to: SwapTo, slot: Slot)
     assert served(slot) == ["org/small"]
 
 
-def test_a_two_node_stop_takes_less_than_five_seconds(swap_to: SwapTo, slot: Slot, sparks: SimulatedSparks) -> None:
+def test_a_two_node_stop_takes_less_than_five_seconds(swap_to: SwapTo, slot: Slot) -> None:
     swap_to("big")
 
     swap = actions.request_stop(slot, Requester("user:ana", Trigger.API))
@@ -71,33 +67,11 @@ def test_a_two_node_stop_takes_less_than_five_seconds(swap_to: SwapTo, slot: Slo
     assert swap.state is Status.READY
     stopping, ready = (swap.transitions.get(to_status=status).at for status in ("stopping", "ready"))
     assert (ready - stopping).total_seconds() < 5
-    assert running_containers(sparks, slot) == []
+    assert running_containers(slot) == []
 
 
 def test_a_doubled_message_changes_nothing(swap_to: SwapTo, sparks: SimulatedSparks) -> None:
     swap = swap_to("small")
     runner.drive(swap.pk)
 
-    assert len(sparks.journal("spark-1", "vllm")) == 1
-
-
-@pytest.mark.parametrize("rollback", [False, True])
-def test_the_next_driver_takes_over_where_the_last_one_fell(
-    swap_to: SwapTo, slot: Slot, sparks: SimulatedSparks, rollback: bool
-) -> None:
-    """The driver lets go right after the launch; another one finds the container by its label."""
-    sparks.load_seconds(2)
-    swap = actions.request_swap(slot, "small", Requester("user:ana", Trigger.API), rollback=rollback)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(runner.STEPS, Status.LOADING, lambda drive: runner.drain.set() or drive.pulse())
-        runner.drive(swap.pk)
-    runner.drain.clear()
-    swap.refresh_from_db()
-    assert swap.state is Status.LOADING
-
-    runner.drive(swap.pk)
-
-    swap.refresh_from_db()
-    assert swap.state is Status.READY
-    assert swap.attempts == 2
     assert len(sparks.journal("spark-1", "vllm")) == 1

@@ -1,0 +1,107 @@
+"""A driver that falls: the next one goes on from what is true on the Sparks, and nothing is launched twice."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cluster.models import Slot
+from swaps import actions, runner
+from swaps.actions import Requester
+from swaps.drive import Drive
+from swaps.failures import Draining
+from swaps.loading import Loading
+from swaps.models import ModelDefinition, Swap, Trigger
+from swaps.states import Status
+from tests.simulated_sparks import SimulatedSparks
+
+ANA = Requester("user:ana", Trigger.API)
+ROAD = [Status.PREFLIGHT, Status.STOPPING, Status.LAUNCHING, Status.LOADING]
+
+
+@contextmanager
+def falling(at: Status, *, after_the_work: bool) -> Iterator[None]:
+    """The driver is told to go away when it enters `at`, before or after it did that step's remote work."""
+    step = runner.STEPS[at]
+
+    def fall(drive: Drive) -> None:
+        if after_the_work:
+            with pytest.MonkeyPatch.context() as inner:
+                inner.setattr(drive, "advance", lambda *_, **__: _raise())
+                step(drive)
+        _raise()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(runner.STEPS, at, fall)
+        yield
+
+
+def _raise() -> None:
+    raise Draining
+
+
+@pytest.mark.parametrize("after_the_work", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("status", ROAD)
+def test_the_next_driver_goes_on(
+    slot: Slot, models: dict[str, ModelDefinition], sparks: SimulatedSparks, status: Status, after_the_work: bool
+) -> None:
+    swap = actions.request_swap(slot, "small", ANA)
+    with falling(status, after_the_work=after_the_work):
+        runner.drive(swap.pk)
+    fallen = Swap.objects.get(pk=swap.pk)
+
+    runner.drive(swap.pk)
+
+    swap.refresh_from_db()
+    assert fallen.is_active and fallen.owner == ""
+    assert (swap.status, swap.attempts) == ("ready", 2), swap.diagnosis
+    assert swap.fence > fallen.fence
+    assert len(sparks.journal("spark-1", "vllm")) == 1
+    texts = [m.data["text"] for m in swap.messages.filter(kind="log")]
+    assert sum("Application startup complete" in text for text in texts) == 1
+
+
+def test_the_next_driver_verifies_what_the_last_one_saw_come_up(
+    slot: Slot, models: dict[str, ModelDefinition], sparks: SimulatedSparks
+) -> None:
+    swap = actions.request_swap(slot, "small", ANA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loading, "_verify", lambda _: _raise())
+        runner.drive(swap.pk)
+    assert Swap.objects.get(pk=swap.pk).state is Status.VERIFYING
+
+    runner.drive(swap.pk)
+
+    swap.refresh_from_db()
+    assert swap.state is Status.READY
+    assert len(sparks.journal("spark-1", "vllm")) == 1
+
+
+def test_a_swap_cancelled_while_nobody_drives_it_never_touches_a_spark(
+    slot: Slot, models: dict[str, ModelDefinition], sparks: SimulatedSparks
+) -> None:
+    swap = actions.request_swap(slot, "small", ANA)
+    actions.cancel_swap(swap, ANA)
+
+    runner.drive(swap.pk)
+
+    swap.refresh_from_db()
+    assert swap.state is Status.CANCELLED
+    assert sparks.journal("spark-1", "ssh-exec") == []
+
+
+def test_an_unexpected_error_ends_errored_with_the_place_and_a_clean_host(
+    slot: Slot, models: dict[str, ModelDefinition], sparks: SimulatedSparks
+) -> None:
+    def bug(drive: Drive) -> None:
+        raise KeyError("a bug of ours")
+
+    swap = actions.request_swap(slot, "small", ANA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(runner.STEPS, Status.LOADING, bug)
+        runner.drive(swap.pk)
+
+    swap.refresh_from_db()
+    assert (swap.status, swap.diagnosis_code) == ("errored", "spark-control-error")
+    assert "a bug of ours" in swap.evidence and "/work/" not in swap.evidence
+    assert not Swap.objects.active().exists()
