@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from cluster.models import Slot
 from swaps.catalog.definition import Definition
-from swaps.querysets import SwapQuerySet
+from swaps.querysets import SwapLockQuerySet, SwapQuerySet
 from swaps.states import ACTIVE, LABELS, TERMINAL, Status
 
 KEY = RegexValidator(
@@ -114,6 +114,8 @@ class Swap(models.Model):
     nodes = models.PositiveSmallIntegerField(default=1)
     actor = models.CharField(max_length=80)
     trigger = models.CharField(max_length=12, choices=Trigger)
+    holder = models.CharField(max_length=80, blank=True)  # of the lock it was asked for under; blank = none was held
+    hold_fence = models.BigIntegerField(null=True)  # of that hold
     rollback = models.BooleanField(default=False)
 
     status = models.CharField(max_length=14, choices=STATUS_CHOICES, default=Status.QUEUED)
@@ -208,14 +210,79 @@ class SwapMessage(models.Model):
 
 
 class SwapLock(models.Model):
-    """One row per slot, never deleted: deleting it would reset the fence, which only ever grows."""
+    """One row per slot, never deleted: deleting it would reset the fence, which only ever grows.
+
+    It says who may change what the slot serves. What decides a verb of the lock is a column of this row, because
+    one conditional UPDATE of this row decides it; the clock in it is the database's (cluster/clock.py).
+    `active_swap` pins it: as long as that swap runs nobody else gets the lock, whatever `expires_at` says.
+    """
 
     slot = models.OneToOneField(Slot, on_delete=models.PROTECT, related_name="lock")
-    fence = models.BigIntegerField(default=0)
+    fence = models.BigIntegerField(default=0)  # the counter: every grant, every force and every driver raises it
     active_swap = models.OneToOneField(Swap, null=True, on_delete=models.SET_NULL, related_name="pinned_lock")
+    grant_fence = models.BigIntegerField(default=0)  # of the hold; 0 = free
+    holder = models.CharField(max_length=80, blank=True)  # as they call themselves; blank = free
+    purpose = models.CharField(max_length=200, blank=True)
+    token_hash = models.CharField(max_length=64, blank=True)  # SHA-256
+    taken_by = models.CharField(max_length=80, blank=True)  # the actor, as the journal names them
+    ttl_seconds = models.PositiveIntegerField(default=0)
+    acquired_at = models.DateTimeField(null=True)
+    renewed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    swap_count = models.PositiveIntegerField(default=0)  # swaps accepted in this hold
+    delay_until = models.DateTimeField(null=True)  # after a force only `delay_for` may take it until then
+    delay_for = models.CharField(max_length=80, blank=True)
+
+    objects = SwapLockQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(holder="", token_hash="", grant_fence=0)
+                | (
+                    ~Q(holder="")
+                    & ~Q(token_hash="")
+                    & Q(grant_fence__gte=1, grant_fence__lte=F("fence"))
+                    & Q(acquired_at__isnull=False, renewed_at__isnull=False, expires_at__isnull=False)
+                ),
+                name="lock_wholly_held_or_free",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"lock of {self.slot}, fence {self.fence}"
+
+
+class HoldEnd(models.TextChoices):
+    RELEASED = "released", "released"
+    EXPIRED = "expired", "expired"
+    FORCED = "forced", "force-released"
+
+
+class LockHold(models.Model):
+    """The history of a lock: one row per hold, from its grant to its end."""
+
+    lock = models.ForeignKey(SwapLock, on_delete=models.PROTECT, related_name="holds")
+    fence = models.BigIntegerField()
+    holder = models.CharField(max_length=80)
+    purpose = models.CharField(max_length=200, blank=True)
+    token_hash = models.CharField(max_length=64)
+    taken_by = models.CharField(max_length=80)
+    acquired_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    end = models.CharField(max_length=8, choices=HoldEnd, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            # Should the UPDATE above ever be wrong, these stop a second holder and a fence that was used before.
+            models.UniqueConstraint(fields=["lock"], condition=Q(ended_at=None), name="one_open_hold_per_lock"),
+            models.UniqueConstraint(fields=["lock", "fence"], name="fence_once_per_lock"),
+        ]
+        indexes = [models.Index(fields=["lock", "token_hash"], name="hold_by_token")]  # whose token was this
+
+    def __str__(self) -> str:
+        return f"{self.holder}, fence {self.fence}"
 
 
 class ServingState(models.TextChoices):

@@ -7,10 +7,11 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from cluster.clock import database_now
 from swaps.states import ACTIVE, Status
 
 if TYPE_CHECKING:
-    from swaps.models import Swap  # noqa: F401
+    from swaps.models import Swap, SwapLock  # noqa: F401
 
 
 class SwapQuerySet(models.QuerySet["Swap"]):
@@ -27,3 +28,27 @@ class SwapQuerySet(models.QuerySet["Swap"]):
 
     def for_pages(self) -> "SwapQuerySet":
         return self.select_related("slot__head").prefetch_related("transitions")
+
+
+class SwapLockQuerySet(models.QuerySet["SwapLock"]):
+    """Each row is in exactly one of held, lapsed and free. Use these in the UPDATE that decides, not before it."""
+
+    def held(self) -> "SwapLockQuerySet":
+        """A swap that runs under it keeps a hold alive past its time."""
+        return self.exclude(holder="").filter(Q(expires_at__gt=database_now()) | Q(active_swap__isnull=False))
+
+    def held_with(self, token_hash: str) -> "SwapLockQuerySet":
+        return self.held().filter(token_hash=token_hash)
+
+    def lapsed(self) -> "SwapLockQuerySet":
+        """Its time ran out, and nobody has written that down yet."""
+        return self.exclude(holder="").filter(expires_at__lte=database_now(), active_swap=None)
+
+    def free_for(self, actor: str) -> "SwapLockQuerySet":
+        """Nobody holds it, no swap pins it, and no delay after a force keeps `actor` off."""
+        return self.filter(unlocked_for(actor))
+
+
+def unlocked_for(actor: str) -> Q:
+    no_delay = Q(delay_until=None) | Q(delay_until__lte=database_now()) | Q(delay_for=actor)
+    return Q(holder="", active_swap=None) & no_delay
