@@ -47,13 +47,23 @@ async def _serve(settings: Settings, short: Path) -> None:
     sparks = plan(Path(settings.root), settings.sparks, settings.first_address, settings.ssh_port, settings.user)
     hosts = _build(sparks, short, Processes(loop))
     keys = [Path(path).read_text() for path in settings.authorized_keys]
-    host_keys = {host.spark.name: await host.start(keys) for host in hosts}
+    host_keys = {host.spark.name: await _start(host, keys) for host in hosts}
     announcement = json.dumps({"ready": True, "sparks": topology(sparks, host_keys)})
     Path(settings.root, "topology.json").write_text(announcement + "\n")
     print(announcement, flush=True)
     await stop.wait()
     for host in hosts:
         host.close()
+
+
+async def _start(host: Host, keys: list[str]) -> str:
+    try:
+        return await host.start(keys)
+    except OSError as error:
+        place = f"{host.spark.address}:{host.spark.port}"
+        sys.exit(
+            f"The simulated {host.spark.name} cannot listen on {place}: {error.strerror}. Give another --ssh-port."
+        )
 
 
 def _build(sparks: list[Spark], short: Path, processes: Processes) -> list[Host]:

@@ -46,6 +46,7 @@ class Simulator:
     def __init__(self, root: Path, address: str, port: int, key: Path, **env: str) -> None:
         self.root = root
         self.key = key
+        self._kept: dict[int, paramiko.SSHClient] = {}
         argv = [sys.executable, "-m", "cluster.simulator", "serve", str(root), "--first-address", address]
         argv += ["--ssh-port", str(port), "--authorized-key", str(key) + ".pub"]
         self.process = subprocess.Popen(
@@ -63,7 +64,15 @@ class Simulator:
 
     @contextlib.contextmanager
     def connection(self, number: int, user: str = "spark") -> Iterator[paramiko.SSHClient]:
-        """An SSH connection that insists on the announced host key."""
+        """An SSH connection of its own."""
+        client = self._connect(number, user)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _connect(self, number: int, user: str) -> paramiko.SSHClient:
+        """Insists on the announced host key."""
         spark = self.spark(number)
         client = paramiko.SSHClient()
         kind, text = spark["host_key"].split()[:2]
@@ -74,19 +83,26 @@ class Simulator:
             spark["host"], spark["port"], user, key_filename=str(self.key), allow_agent=False, look_for_keys=False,
             timeout=5, banner_timeout=5, auth_timeout=5,
         )  # fmt: skip
-        try:
-            yield client
-        finally:
-            client.close()
+        return client
 
-    def run(self, number: int, command: str, stdin: str = "", seconds: float = 60.0) -> Result:
-        """Run a command over a fresh connection."""
-        with self.connection(number) as client:
-            channel_in, out, err = client.exec_command(command, timeout=seconds)
-            channel_in.write(stdin)
-            channel_in.channel.shutdown_write()
-            text, errors = out.read().decode(), err.read().decode()
-            return Result(out.channel.recv_exit_status(), text, errors)
+    def run(self, number: int, command: str, stdin: str = "", seconds: float = 60.0, fresh: bool = False) -> Result:
+        """Run a command over the kept connection, or over a fresh one."""
+        client = self._connected(number, fresh)
+        channel_in, out, err = client.exec_command(command, timeout=seconds)
+        channel_in.write(stdin)
+        channel_in.channel.shutdown_write()
+        text, errors = out.read().decode(), err.read().decode()
+        return Result(out.channel.recv_exit_status(), text, errors)
+
+    def _connected(self, number: int, fresh: bool) -> paramiko.SSHClient:
+        kept = self._kept.get(number)
+        transport = kept.get_transport() if kept else None
+        if kept and not fresh and transport and transport.is_active():
+            return kept
+        if kept:
+            kept.close()
+        self._kept[number] = self._connect(number, "spark")
+        return self._kept[number]
 
     def fault(self, number: int, name: str, on: bool = True, value: str = "") -> None:
         argv = [sys.executable, "-m", "cluster.simulator", "fault", str(self.root), f"spark-{number}", name]
@@ -133,6 +149,8 @@ class Simulator:
             (self.folder(number) / "journal.jsonl").unlink(missing_ok=True)
 
     def stop(self) -> int:
+        for client in self._kept.values():
+            client.close()
         self.process.terminate()
         code = self.process.wait(15)
         assert self.process.stdout is not None

@@ -146,7 +146,7 @@ def test_sshd_drop_cuts_the_next_matching_command_and_it_goes_on(sparks: Simulat
 def test_sshd_refuse(sparks: Simulator) -> None:
     sparks.fault(1, "sshd-refuse")
     with pytest.raises(paramiko.ssh_exception.NoValidConnectionsError):
-        sparks.run(1, "true")
+        sparks.run(1, "true", fresh=True)
     result = sparks.run(2, "ssh -o ConnectTimeout=5 192.168.177.11 true")
     assert result.code == 255 and "Connection refused" in result.err
     sparks.fault(1, "sshd-refuse", on=False)
@@ -156,9 +156,9 @@ def test_sshd_refuse(sparks: Simulator) -> None:
 def test_host_key_changed(sparks: Simulator) -> None:
     sparks.fault(1, "host-key-changed")
     with pytest.raises(paramiko.BadHostKeyException):
-        sparks.run(1, "true")
+        sparks.run(1, "true", fresh=True)
     sparks.fault(1, "host-key-changed", on=False)
-    assert sparks.run(1, "true").code == 0
+    assert sparks.run(1, "true", fresh=True).code == 0
 
 
 def test_frozen_host(sparks: Simulator) -> None:

@@ -132,6 +132,15 @@ def test_it_starts_quickly_and_stays_light(simulator) -> None:  # type: ignore[n
     assert pages * 4 / 1024 < 90
 
 
+def test_a_taken_port_is_told_in_one_sentence(simulator, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    simulator()
+    argv = [sys.executable, "-m", "cluster.simulator", "serve", str(tmp_path / "second")]
+    argv += ["--first-address", addresses(), "--ssh-port", str(PORT)]
+    result = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=20)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "cannot listen on" in result.stderr and "Traceback" not in result.stderr
+
+
 def test_it_knows_nothing_of_django() -> None:
     code = "import sys, cluster.simulator.server, cluster.simulator.__main__; print('django' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

@@ -193,3 +193,11 @@ def test_it_is_light(sparks: Simulator) -> None:
     sparks.wait_ready()
     rss = sum(int(line) for line in sparks.run(1, "docker top box -eo rss").out.splitlines()[1:])
     assert rss < 45_000  # API server and engine together, in KiB
+
+
+def test_a_gpu_process_names_its_container(sparks: Simulator) -> None:
+    serve(sparks)
+    sparks.wait_ready()
+    pid = sparks.run(1, "nvidia-smi --query-compute-apps=pid --format=csv,noheader").out.strip()
+    container = sparks.run(1, "docker inspect -f '{{.Id}}' box").out.strip()
+    assert container in sparks.run(1, f'p={pid}; while read -r g; do echo "$g"; done < "/proc/$p/cgroup"').out
