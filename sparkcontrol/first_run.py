@@ -57,6 +57,7 @@ def ensure_slot_rows() -> None:
 def greeting(note: Path, first: bool) -> list[str]:
     """What the terminal shows. The password is shown once; afterwards only where it was written down."""
     lines = [f"Spark Control is at {url()}"]
+    lines += [f"From other machines: http://{address}:{settings.PORT}" for address in settings.OWN_ADDRESSES]
     known = read_note(note)
     if first:
         lines.append(f"Sign in as {known['user']} with the password {known['password']}")

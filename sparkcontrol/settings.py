@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from sparkcontrol import env, folders
+from sparkcontrol import addresses, env, folders
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("SPARKCONTROL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -14,10 +14,15 @@ SPARKCONTROL_ENCRYPTION_KEY_FILE = Path(env.text("SPARKCONTROL_ENCRYPTION_KEYS",
 
 BIND = env.text("BIND", "127.0.0.1")
 PORT = env.integer("PORT", 9999)
+OWN_ADDRESSES = addresses.own_addresses() if BIND in addresses.ANY else []
 _hostname = socket.gethostname()
 ALLOWED_HOSTS = env.words(
-    "SPARKCONTROL_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _hostname, f"{_hostname}.local", BIND]
+    "SPARKCONTROL_ALLOWED_HOSTS",
+    ["localhost", "127.0.0.1", "[::1]", _hostname, f"{_hostname}.local", BIND, *OWN_ADDRESSES],
 )
+
+# "lan-open": callers from private networks need no credentials and act as the role `lan` (docs/threat-model.md).
+ACCESS_PROFILE = env.choice("SPARKCONTROL_ACCESS", ("keys", "lan-open"))
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -68,6 +73,7 @@ TEMPLATES = [
 _sqlite: dict[str, Any] = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": DATA_DIR / "spark-control.sqlite3",
+    "CONN_MAX_AGE": None,  # opening a file database costs more than asking it
     "OPTIONS": {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -83,6 +89,7 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 SESSION_COOKIE_NAME = "sparkcontrol_session"
 SESSION_COOKIE_AGE = 12 * 3600
+CSRF_FAILURE_VIEW = "cluster.api.failures.csrf_failure"
 CSRF_COOKIE_NAME = "sparkcontrol_csrf"
 CSRF_COOKIE_SAMESITE = SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
