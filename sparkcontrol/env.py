@@ -26,6 +26,14 @@ def boolean(name: str, default: bool) -> bool:
     raise BadEnvironment(f"{name} is {value!r}; write true or false.")
 
 
+def choice(name: str, allowed: tuple[str, ...]) -> str:
+    """One of `allowed`; the first is the default."""
+    value = text(name, allowed[0])
+    if value in allowed:
+        return value
+    raise BadEnvironment(f"{name} is {value!r}; write {' or '.join(allowed)}.")
+
+
 def integer(name: str, default: int) -> int:
     value = text(name)
     try:

@@ -21,6 +21,7 @@ from swaps.states import Status
 
 FLUSH_SECONDS = 0.15  # log rows are written in batches
 ALIVE_EVERY_SECONDS = 1.0
+ALIVE_SOON_SECONDS = 0.3  # when a vLLM that was up does not answer
 HEALTH_EVERY_SECONDS = 1.0
 HEALTH_SOON_SECONDS = 0.05  # once vLLM said that it is up
 ABSENT_LOOKS_MEAN_DEAD = 2
@@ -95,31 +96,34 @@ class Loading:
         self._flushed_at = time.monotonic()
 
     def _ask(self) -> VllmReading | None:
-        """The three questions of readiness, asked often once the log says that vLLM is up."""
+        """The questions of readiness, asked often once the log says that vLLM is up."""
         pause = HEALTH_SOON_SECONDS if self.state.startup_complete else HEALTH_EVERY_SECONDS
         if time.monotonic() - self._asked_at < pause:
             return None
-        slot = self.drive.site.slot
-        reading = probe_vllm(slot.base_url, timeout=2.0, brief=True)
         self._asked_at = time.monotonic()
-        if not reading.health_ok or not set(self.expected_ids) <= set(reading.model_ids):
+        if not (self.state.startup_complete or self._healthy()):
             return None
         if self.drive.swap.state is Status.LOADING:
             self._flush()
             self.drive.advance(Status.VERIFYING)
         return self._verify()
 
+    def _healthy(self) -> bool:
+        return probe_vllm(self.drive.site.slot.base_url, timeout=2.0, brief=True).health_ok
+
     def _verify(self) -> VllmReading | None:
+        """Health and the expected ids and one tiny completion, or a look whether it still lives."""
         url, model = self.drive.site.slot.base_url, self.expected_ids[0]
         reading = probe_vllm(url, timeout=COMPLETION_SECONDS, brief=True, complete=True, model=model)
-        if reading.completion_ok:
+        if reading.health_ok and reading.completion_ok and set(self.expected_ids) <= set(reading.model_ids):
             return reading
         self._check_alive(now=True)
         return None
 
     def _check_alive(self, *, now: bool = False) -> None:
         """Dead = the container is gone, or no vLLM process is left in it, twice in a row."""
-        if not now and time.monotonic() - self._looked_at < ALIVE_EVERY_SECONDS:
+        pause = ALIVE_SOON_SECONDS if now else ALIVE_EVERY_SECONDS
+        if time.monotonic() - self._looked_at < pause:
             return
         self._looked_at = time.monotonic()
         site = self.drive.site

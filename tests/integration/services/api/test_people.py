@@ -14,7 +14,7 @@ from tests.factories import ModelDefinitionFactory, SlotFactory, UserFactory
 
 @pytest.fixture
 def lan_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "ACCESS_PROFILE", "lan-open", raising=False)
+    monkeypatch.setattr(settings, "ACCESS_PROFILE", "lan-open")
 
 
 @pytest.fixture
