@@ -53,8 +53,13 @@ def ended_twice(sparks: SimulatedSparks) -> bool:
 @contextmanager
 def until_then(condition: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
     """Beside the block: as soon as `condition()`, `act()`."""
+
+    def wait_and_act() -> None:
+        until(condition, 60)
+        act()
+
     with ThreadPoolExecutor(1) as threads:
-        acted = threads.submit(lambda: (until(condition, 60), act()))
+        acted = threads.submit(wait_and_act)
         yield
         acted.result(timeout=5)
 

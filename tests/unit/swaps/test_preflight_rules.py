@@ -1,5 +1,7 @@
 """From facts to checks: what blocks a swap, what only warns, and in which words."""
 
+from typing import Any
+
 import pytest
 
 from swaps.catalog.definition import Definition
@@ -50,7 +52,7 @@ def test_a_good_node_passes_with_a_sentence_for_each_look() -> None:
         ({"weights": "incomplete", "weights_downloading": True}, "weights-downloading"),
     ],
 )
-def test_it_blocks_what_cannot_work(facts: dict[str, object], code: str) -> None:
+def test_it_blocks_what_cannot_work(facts: dict[str, Any], code: str) -> None:
     found = checks(**facts)
 
     assert states(found)[code] is CheckState.BLOCKS
