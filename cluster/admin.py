@@ -89,7 +89,7 @@ class SparkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the
 class SlotForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker only
     """The workers are chosen by name; their order is their rank."""
 
-    workers = forms.ModelMultipleChoiceField(Spark.objects.all(), required=False)
+    worker_sparks = forms.ModelMultipleChoiceField(Spark.objects.all(), required=False)
 
     class Meta:
         model = Slot
@@ -98,18 +98,19 @@ class SlotForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the ty
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
-            self.fields["workers"].initial = self.instance.sparks()[1:]
+            self.fields["worker_sparks"].initial = self.instance.sparks()[1:]
 
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data
         if "head" in given:
-            described = Slot(**{name: given[name] for name in self.Meta.fields if name in given})
-            for problem in slot_problems(described, list(given.get("workers") or [])):
-                self.add_error(problem["field"], problem["message"])
+            described = Slot(**{name: given[name] for name in actions.SLOT_FIELDS if name in given}, head=given["head"])
+            for problem in slot_problems(described, list(given.get("worker_sparks") or [])):
+                self.add_error(problem["field"].replace("workers", "worker_sparks"), problem["message"])
         return given
 
-    def validate_constraints(self) -> None:
+    def _get_validation_exclusions(self) -> set[str]:
         """A new default slot takes the place of the old one, which the action sees to."""
+        return {*super()._get_validation_exclusions(), "is_default"}  # type: ignore[misc]  # Django's own hook, not in its stubs
 
 
 @admin.register(Slot)
@@ -120,7 +121,8 @@ class SlotAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the 
 
     def save_model(self, request: HttpRequest, obj: Slot, form: Any, change: bool) -> None:
         known = Slot.objects.get(pk=obj.pk) if change else None
-        obj.pk = actions.save_slot(slot=known, values=form.cleaned_data, by=actor_of(request)).pk
+        values = form.cleaned_data | {"workers": form.cleaned_data["worker_sparks"]}
+        obj.pk = actions.save_slot(slot=known, values=values, by=actor_of(request)).pk
 
 
 @admin.register(Event)

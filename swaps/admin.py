@@ -40,7 +40,8 @@ class DefinitionForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for 
         given = super().clean() or self.cleaned_data
         if self.errors:
             return given
-        columns = {name: value for name, value in given.items() if name != "seen_version"}
+        columns = {"key": self.instance.key} | given  # an existing key is shown, not sent
+        columns.pop("seen_version")
         for problem in validate(ModelDefinition(**columns).as_definition()):
             self.add_error(problem.field if problem.field in self.fields else None, problem.message)
         return given

@@ -1,4 +1,4 @@
-"""Forms of the catalog. They parse; what is right is decided by `swaps.catalog.definition.validate` through the actions."""
+"""Forms of the catalog. They parse; `catalog.definition.validate` decides what is right, behind the actions."""
 
 from typing import Any
 

@@ -2,11 +2,11 @@
 
 import re
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -57,7 +57,7 @@ def a_swap(slot: Slot, to: Status, key: str = "qwen", **fields: Any) -> Swap:
     swap: Swap = SwapFactory(slot=slot, model_key=key, model_label=f"The {key}")
     machine.accept(swap)
     road = list(IN_ORDER) if to is Status.READY else [*IN_ORDER[:5], to]
-    for before, after in zip(road, road[1:], strict=False):
+    for before, after in pairwise(road):
         if before is to:
             break
         machine.advance(swap, after, expect=before, **(fields if after is to else {}))
@@ -68,7 +68,7 @@ def ago(**span: float) -> Any:
     return timezone.now() - timedelta(**span)
 
 
-def text_of(response: HttpResponse) -> str:
+def text_of(response: Any) -> str:
     """What a person reads: no tags, one space between words."""
     without = re.sub(r"<[^>]+>", " ", response.content.decode())
     return re.sub(r"\s+", " ", without)

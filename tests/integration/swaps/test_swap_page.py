@@ -1,9 +1,9 @@
 """Pages of swaps: asking before something changes, once and only once; history and detail."""
 
 import re
+from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from cluster.models import Slot
@@ -27,16 +27,15 @@ def client(slot: Slot) -> Client:
     return signed_in()
 
 
-def hidden(response: HttpResponse) -> dict[str, str]:
+def hidden(response: Any) -> dict[str, str]:
     """The hidden fields of the page, as a browser sends them back."""
     found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', response.content.decode())
     return dict(found)
 
 
-def press(client: Client, address: str, **more: str) -> HttpResponse:
+def press(client: Client, address: str, **more: str) -> Any:
     """Open the question and press its button."""
-    response: HttpResponse = client.post(address.partition("?")[0], hidden(client.get(address)) | more)
-    return response
+    return client.post(address.partition("?")[0], hidden(client.get(address)) | more)
 
 
 def test_it_says_what_a_swap_stops_and_starts_before_it_asks(client: Client) -> None:
