@@ -116,6 +116,8 @@ def watch(swap: Swap, now: datetime, *, lines: int = LOG_TAIL) -> Running:
 def title_of(swap: Swap) -> str:
     if swap.operation == Operation.STOP:
         return f"Stop {swap.from_model or swap.slot.name}"
+    if swap.operation == Operation.WARM:
+        return f"Warm {swap.model_label}"
     return swap.model_label or swap.model_key
 
 
@@ -140,7 +142,7 @@ def cost_of_stopping(slot: Slot, serving: Serving | None) -> list[str]:
 
 
 def _recent_failure(slot: Slot, now: datetime) -> Swap | None:
-    last = Swap.objects.filter(slot=slot).first()
+    last = Swap.objects.filter(slot=slot).exclude(operation=Operation.WARM).first()
     if last is None or last.state not in (Status.FAILED, Status.ERRORED) or last.ended_at is None:
         return None
     return last if now - last.ended_at < FAILURE_SHOWN_FOR else None

@@ -75,7 +75,7 @@ def usual_loads() -> dict[tuple[str, int], list[float]]:
 
 
 def _last_swaps() -> dict[str, Swap]:
-    newest = Swap.objects.exclude(model_key="").order_by().values("model_key").annotate(newest=Max("pk"))
+    newest = Swap.objects.filter(operation=Operation.SWAP).order_by().values("model_key").annotate(newest=Max("pk"))
     return {swap.model_key: swap for swap in Swap.objects.filter(pk__in=newest.values("newest"))}
 
 

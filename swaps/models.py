@@ -10,6 +10,8 @@ from django.db.models import F, Q
 from cluster.models import Slot
 from swaps.catalog.definition import Definition
 from swaps.querysets import SwapLockQuerySet, SwapQuerySet
+from swaps.schedules.rows import Schedule as Schedule  # a room of its own; here, so that Django finds it
+from swaps.schedules.rows import ScheduleRun as ScheduleRun
 from swaps.states import ACTIVE, LABELS, TERMINAL, Status
 
 KEY = RegexValidator(
@@ -96,6 +98,7 @@ class Trigger(models.TextChoices):
 class Operation(models.TextChoices):
     SWAP = "swap", "swap"
     STOP = "stop", "stop"
+    WARM = "warm", "warm"  # of what serves; changes no container
 
 
 class Swap(models.Model):
@@ -117,6 +120,8 @@ class Swap(models.Model):
     holder = models.CharField(max_length=80, blank=True)  # of the lock it was asked for under; blank = none was held
     hold_fence = models.BigIntegerField(null=True)  # of that hold
     rollback = models.BooleanField(default=False)
+    options = models.JSONField(default=dict)  # of a warm-up: kind, system, prompt
+    result = models.JSONField(default=dict)  # of a warm-up: first_token_seconds, cached_tokens, ...
 
     status = models.CharField(max_length=14, choices=STATUS_CHOICES, default=Status.QUEUED)
     percent = models.PositiveSmallIntegerField(default=0)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from swaps import claims, steps
+from swaps import claims, steps, warm
 from swaps.drive import Drive, drain
 from swaps.failures import CancelRequested, Cause, Draining, StepFailed
 from swaps.machine import LostRace
@@ -31,6 +31,7 @@ STEPS: dict[Status, Callable[[Drive], None]] = {
     Status.LOADING: steps.load,
     Status.VERIFYING: steps.load,
     Status.ROLLING_BACK: steps.roll_back,
+    Status.WARMING: warm.run,
 }
 
 

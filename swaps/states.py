@@ -3,6 +3,8 @@
 queued -> preflight -> stopping -> launching -> loading -> verifying -> ready
 any active state -> rolling_back -> failed | cancelled
 any active state -> failed | errored | cancelled
+
+A warm-up touches no container: queued -> warming -> ready.
 """
 
 from enum import StrEnum
@@ -16,6 +18,7 @@ class Status(StrEnum):
     LOADING = "loading"  # vLLM reads weights, compiles, captures graphs
     VERIFYING = "verifying"  # health, served id, one tiny completion
     ROLLING_BACK = "rolling_back"  # the last good model is being brought back
+    WARMING = "warming"  # a prompt is on its way to the model that serves
     READY = "ready"
     FAILED = "failed"  # an expected failure, told in one sentence
     ERRORED = "errored"  # our own bug, with a traceback
@@ -36,17 +39,18 @@ ACTIVE = frozenset(Status) - TERMINAL
 
 _ENDS = {Status.FAILED, Status.ERRORED, Status.CANCELLED}
 MOVES: dict[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.PREFLIGHT, *_ENDS}),
+    Status.QUEUED: frozenset({Status.PREFLIGHT, Status.WARMING, *_ENDS}),
     Status.PREFLIGHT: frozenset({Status.STOPPING, *_ENDS}),
     Status.STOPPING: frozenset({Status.LAUNCHING, Status.READY, Status.ROLLING_BACK, *_ENDS}),  # a stop ends here
     Status.LAUNCHING: frozenset({Status.LOADING, Status.ROLLING_BACK, *_ENDS}),
     Status.LOADING: frozenset({Status.VERIFYING, Status.ROLLING_BACK, *_ENDS}),
     Status.VERIFYING: frozenset({Status.READY, Status.ROLLING_BACK, *_ENDS}),
     Status.ROLLING_BACK: frozenset(_ENDS),
+    Status.WARMING: frozenset({Status.READY, *_ENDS}),
 }
 
-# Until here the old model is untouched, so ending early leaves it serving.
-BEFORE_STOP = frozenset({Status.QUEUED, Status.PREFLIGHT})
+# In these the model that serves is untouched, so ending early leaves it serving.
+BEFORE_STOP = frozenset({Status.QUEUED, Status.PREFLIGHT, Status.WARMING})
 
 
 def may_move(current: Status, to: Status) -> bool:
@@ -66,6 +70,7 @@ LABELS = {
     Status.LOADING: "Loading",
     Status.VERIFYING: "Verifying",
     Status.ROLLING_BACK: "Rolling back",
+    Status.WARMING: "Warming",
     Status.READY: "Ready",
     Status.FAILED: "Failed",
     Status.ERRORED: "Errored",

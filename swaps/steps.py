@@ -21,7 +21,7 @@ GONE_LOOK_SECONDS = 0.1
 
 
 def begin(drive: Drive) -> None:
-    drive.advance(Status.PREFLIGHT)
+    drive.advance(Status.WARMING if drive.swap.operation == Operation.WARM else Status.PREFLIGHT)
 
 
 def check(drive: Drive) -> None:

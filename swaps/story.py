@@ -63,6 +63,8 @@ def _phases(swap: Swap, end: datetime) -> list[PhaseTime]:
 def _road(swap: Swap) -> Sequence[Status]:
     if swap.operation == Operation.STOP:
         return (Status.QUEUED, Status.PREFLIGHT, Status.STOPPING, Status.READY)
+    if swap.operation == Operation.WARM:
+        return (Status.QUEUED, Status.WARMING, Status.READY)
     return IN_ORDER
 
 
@@ -84,7 +86,7 @@ def _past(moves: Sequence[Transition], i: int, end: datetime) -> PhaseTime:
 
 def remaining_of(swap: Swap, now: datetime, load_percent: int | None = None) -> Remaining | None:
     """Time left from past loads of the same model and the load's percent (the stored one when not given)."""
-    if swap.operation == Operation.STOP or swap.state is Status.ROLLING_BACK:
+    if swap.operation != Operation.SWAP or swap.state is Status.ROLLING_BACK:
         return None
     began = swap.started_at or swap.accepted_at
     stored = swap.percent if swap.state in (Status.LOADING, Status.VERIFYING) else None

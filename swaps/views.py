@@ -16,7 +16,7 @@ from cluster.templatetags import show
 from swaps import actions, badges, heroes, model_rows, swap_rows
 from swaps.checks import Check, CheckState
 from swaps.models import ModelDefinition, Serving, Swap, Trigger
-from swaps.states import Status
+from swaps.states import BEFORE_STOP
 from swaps.swap_filter import SwapFilter
 
 PAGE_ROWS = 30
@@ -186,7 +186,7 @@ def swap_cancel(request: HttpRequest, swap_id: int) -> HttpResponse:
 
 
 def _ask_cancel(swap: Swap) -> Ask:
-    untouched = swap.state in (Status.QUEUED, Status.PREFLIGHT)
+    untouched = swap.state in BEFORE_STOP
     kept = "The model that served until now has not been touched and keeps serving."
     gone = "The model that served before is stopped already"
     back = f" and is brought back: {swap.from_model}." if swap.rollback and swap.from_model else "; nothing will serve."
