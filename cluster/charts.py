@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 WIDTH = 240
 HEIGHT = 40
+BRIDGED_BUCKETS = 6  # 6 min of an hour, 1 min of ten: probes come slower than that only when a Spark is gone
 _EDGE = 2  # keeps the stroke inside the picture
 
 
@@ -53,15 +54,16 @@ def _closed(run: list[tuple[float, float]]) -> str:
 
 
 def thin(points: Sequence[tuple[float, float | None]], buckets: int = 60) -> list[tuple[float, float | None]]:
-    """At most one point per bucket: its mean. Buckets nothing fell into are gaps once the first point was seen."""
-    sums: dict[int, list[float]] = {}
+    """At most one point per bucket: its mean. A longer silence is a gap; a short one is bridged."""
+    found: dict[int, list[float]] = {}
     for x, value in points:
         if value is not None and 0 <= x <= 1:
-            sums.setdefault(min(buckets - 1, int(x * buckets)), []).append(value)
-    if not sums:
-        return []
-    return [((i + 1) / buckets, _mean(sums.get(i))) for i in range(min(sums), max(sums) + 1)]
-
-
-def _mean(values: list[float] | None) -> float | None:
-    return sum(values) / len(values) if values else None
+            found.setdefault(min(buckets - 1, int(x * buckets)), []).append(value)
+    thinned: list[tuple[float, float | None]] = []
+    last = None
+    for i in sorted(found):
+        if last is not None and i - last > BRIDGED_BUCKETS:
+            thinned.append(((last + 2) / buckets, None))
+        thinned.append(((i + 1) / buckets, sum(found[i]) / len(found[i])))
+        last = i
+    return thinned

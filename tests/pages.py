@@ -47,7 +47,7 @@ def catalog(*keys: str) -> list[ModelDefinition]:
 
 
 def serve(slot: Slot, key: str = "qwen", **fields: Any) -> Serving:
-    told = {"state": "serving", "model_key": key, "model_label": f"The {key}", "served_ids": [key]}
+    told: dict[str, Any] = {"state": "serving", "model_key": key, "model_label": f"The {key}", "served_ids": [key]}
     told |= {"since": timezone.now(), "definition": {"nodes": 1}} | fields
     return Serving.objects.update_or_create(slot=slot, defaults=told)[0]
 

@@ -37,9 +37,15 @@ def test_a_constant_value_is_a_flat_line_on_any_scale() -> None:
     assert line.stroke == f"M0 {HEIGHT - 2}L{WIDTH} {HEIGHT - 2}"
 
 
-def test_thinning_keeps_the_mean_of_a_bucket_and_tells_gaps() -> None:
-    points: list[tuple[float, float | None]] = [(0.05, 10), (0.15, 20), (0.95, 30)]
-    assert thin(points, buckets=4) == [(0.25, 15), (0.5, None), (0.75, None), (1.0, 30)]
+def test_thinning_keeps_the_mean_of_a_bucket() -> None:
+    assert thin([(0.05, 10), (0.15, 20), (0.95, 30)], buckets=4) == [(0.25, 15), (1.0, 30)]
+
+
+def test_a_short_silence_is_bridged_and_a_long_one_is_a_gap() -> None:
+    short = thin([(0.105, 1), (0.195, 2)], buckets=100)
+    long = thin([(0.105, 1), (0.505, 2)], buckets=100)
+    assert [value for _, value in short] == [1, 2]
+    assert [value for _, value in long] == [1, None, 2]
 
 
 def test_thinning_ignores_what_is_outside_or_not_known() -> None:
