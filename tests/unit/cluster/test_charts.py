@@ -42,7 +42,7 @@ def test_thinning_keeps_the_mean_of_a_bucket() -> None:
 
 
 def test_a_short_silence_is_bridged_and_a_long_one_is_a_gap() -> None:
-    short = thin([(0.105, 1), (0.195, 2)], buckets=100)
+    short = thin([(0.105, 1), (0.155, 2)], buckets=100)
     long = thin([(0.105, 1), (0.505, 2)], buckets=100)
     assert [value for _, value in short] == [1, 2]
     assert [value for _, value in long] == [1, None, 2]
