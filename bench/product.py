@@ -1,5 +1,6 @@
 """The product as a newcomer starts it, and a client of its API."""
 
+import http.client
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -71,6 +72,23 @@ class Product:
         note = json.loads((self.data / "first-run.json").read_text())
         headers = {"Authorization": f"Bearer {note['api_key']}"}
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=60)
+
+    def bare_get(self, path: str) -> Callable[[], float]:
+        """A call on one kept connection that answers its seconds."""
+        line = http.client.HTTPConnection("127.0.0.1", self.port)
+        headers = {"Authorization": self.api.headers["Authorization"]}
+
+        def call() -> float:
+            began = time.perf_counter()
+            line.request("GET", path, headers=headers)
+            answer = line.getresponse()
+            answer.read()
+            took = time.perf_counter() - began
+            if answer.status != 200:
+                raise SystemExit(f"{path} answered {answer.status}.")
+            return took
+
+        return call
 
     def spark(self, name: str) -> dict[str, Any]:
         described = json.loads((self.data / "sim" / "topology.json").read_text())["sparks"]
