@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-from cluster import nudge
+from cluster import nudge, turns
 from cluster.models import Event, Slot, Spark
 
 
@@ -19,8 +19,11 @@ def record(
     data: Mapping[str, Any] | None = None,
 ) -> Event:
     """Write one Event. Call it inside the transaction of the change."""
-    event = Event.objects.create(
-        kind=kind, sentence=sentence, slot=slot, spark=spark, actor=actor, data=dict(data or {})
-    )
-    transaction.on_commit(lambda: nudge.send("events"))
+    with transaction.atomic(savepoint=False):
+        # Ids must grow in the order of commits: who reads "behind the last id I saw" would miss a late one for good.
+        turns.take("events")
+        event = Event.objects.create(
+            kind=kind, sentence=sentence, slot=slot, spark=spark, actor=actor, data=dict(data or {})
+        )
+        transaction.on_commit(lambda: nudge.send("events"))
     return event

@@ -155,7 +155,7 @@ class Reading(models.Model):
 
 
 class Event(models.Model):
-    """A fact, written in the same transaction as the change it tells. Never changed afterwards."""
+    """A fact, written in the same transaction as the change it tells. Never changed afterwards, but for one mark."""
 
     at = models.DateTimeField(auto_now_add=True)
     kind = models.CharField(max_length=40)  # dotted words: swap.phase, spark.down
@@ -164,11 +164,16 @@ class Event(models.Model):
     actor = models.CharField(max_length=80, blank=True)
     sentence = models.TextField()  # for people
     data = models.JSONField(default=dict)  # for programs; never a secret
+    fanned_out_at = models.DateTimeField(null=True, editable=False)  # the webhook outbox has seen it
 
     objects = EventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(fanned_out_at=None), name="event_not_fanned_out"),  # the outbox
+            models.Index(fields=["at"], name="event_at"),  # how far back the event stream goes
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.sentence}"
@@ -190,3 +195,26 @@ class InstallKey(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.pk = 1
         super().save(*args, **kwargs)
+
+
+class IdempotentCall(models.Model):
+    """A mutating API call made under an Idempotency-Key, and its answer once there is one. Kept for 24 h."""
+
+    caller = models.CharField(max_length=120)
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=500)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)  # SHA-256 of query and body
+    claim = models.CharField(max_length=32)  # of the process that answers it
+    claimed_until = models.DateTimeField()  # a call that is not answered by then is nobody's any more
+    answered_at = models.DateTimeField(null=True)
+    answer = models.TextField(blank=True)  # encrypted: it may show a secret, such as a new key
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["caller", "method", "path", "key"], name="idempotency_key_once_per_call")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} by {self.caller}"

@@ -42,6 +42,15 @@ def listen() -> socket.socket:
     return ear
 
 
+def heard(ear: socket.socket) -> set[str]:
+    """The topics that rang since the last look."""
+    topics: set[str] = set()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            topics.add(ear.recv(MAX_TOPIC_BYTES).decode(errors="replace"))
+    return topics
+
+
 def unlisten(ear: socket.socket) -> None:
     with contextlib.suppress(OSError):
         Path(ear.getsockname()).unlink(missing_ok=True)

@@ -32,3 +32,7 @@ class SlotQuerySet(models.QuerySet["Slot"]):
 class EventQuerySet(models.QuerySet["Event"]):
     def after(self, event_id: int) -> "EventQuerySet":
         return self.filter(id__gt=event_id).order_by("id")
+
+    def not_fanned_out(self) -> "EventQuerySet":
+        """What the webhook outbox has not seen yet. Asked by this mark, never by id: ids may commit late."""
+        return self.filter(fanned_out_at=None).order_by("id")

@@ -1,8 +1,11 @@
-"""Who may call: the keys of programs."""
+"""Who may call, the keys of programs; and whom we call, the webhook endpoints."""
 
 from django.db import models
 
 from services.querysets import ApiKeyQuerySet
+from services.webhooks.rows import Attempt, Delivery, DeliveryState, OutgoingMessage, WebhookEndpoint
+
+__all__ = ["ApiKey", "Attempt", "Delivery", "DeliveryState", "OutgoingMessage", "WebhookEndpoint"]
 
 
 class ApiKey(models.Model):

@@ -12,5 +12,6 @@ folder_broker.register()
 app = Celery("sparkcontrol")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["cluster", "swaps"])
-# By name, because the ticker needs Django's models, which are not loaded yet.
+# By name, because these need Django's models, which are not loaded yet.
 app.steps["worker"].add("sparkcontrol.ticker:Ticker")
+app.steps["worker"].add("sparkcontrol.outgoing:Outgoing")

@@ -23,6 +23,10 @@ ALLOWED_HOSTS = env.words(
 
 # "lan-open": callers from private networks need no credentials and act as the role `lan` (docs/threat-model.md).
 ACCESS_PROFILE = env.choice("SPARKCONTROL_ACCESS", ("keys", "lan-open"))
+# Where people reach us: links in webhooks begin with it.
+SPARKCONTROL_URL = env.text("SPARKCONTROL_URL", f"http://{_hostname if BIND == '0.0.0.0' else BIND}:{PORT}").rstrip("/")  # noqa: S104
+# Words (private, external, loopback, tailscale), networks, or network:port; see docs/webhooks.md.
+WEBHOOK_NETWORKS = env.words("SPARKCONTROL_WEBHOOK_NETWORKS", ["private"])
 
 INSTALLED_APPS = [
     "django.contrib.admin",
