@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models.functions import Lower
+
 from cluster.badges import Badge
 from cluster.models import Slot
 from cluster.templatetags import show
@@ -181,4 +183,4 @@ def _number(value: float | None, form: str) -> str:
 
 def catalog_choices(slot: Slot) -> list[ModelDefinition]:
     """What a person may pick for this slot: entries that need no more Sparks than it has."""
-    return list(ModelDefinition.objects.filter(nodes__lte=len(slot.sparks())))
+    return list(ModelDefinition.objects.filter(nodes__lte=len(slot.sparks())).order_by(Lower("label")))

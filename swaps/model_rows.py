@@ -8,6 +8,7 @@ from operator import or_
 from statistics import median
 
 from django.db.models import Max, Q
+from django.db.models.functions import Lower
 
 from cluster.badges import Badge
 from cluster.templatetags import show
@@ -42,7 +43,7 @@ class ModelRow:
 
 def rows(query: str = "") -> list[ModelRow]:
     """Catalog entries whose label, key or source contains `query`; four queries whatever the size."""
-    found = ModelDefinition.objects.all()
+    found = ModelDefinition.objects.order_by(Lower("label"))
     if query:
         wanted = [Q(**{f"{field}__icontains": query}) for field in ("label", "key", "repo", "local_path")]
         found = found.filter(reduce(or_, wanted))

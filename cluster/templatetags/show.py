@@ -68,15 +68,26 @@ def ago(moment: datetime | None, empty: str = "never") -> str | SafeString:
     return format_html('<time datetime="{}" title="{}" data-ago>{}</time>', moment.isoformat(), absolute(moment), words)
 
 
+@register.filter
+def lasting(moment: datetime) -> SafeString:
+    """A <time> that says how long it has been so: "for 3 h"."""
+    words = span_words((timezone.now() - moment).total_seconds())
+    return format_html(
+        '<time datetime="{}" title="since {}" data-lasting>{}</time>', moment.isoformat(), absolute(moment), words
+    )
+
+
 def ago_words(age_seconds: float) -> str:
-    """The same steps as static/js/page.js takes."""
+    """The same words as static/js/page.js makes."""
+    return "just now" if age_seconds < 9.5 else f"{span_words(age_seconds)} ago"
+
+
+def span_words(age_seconds: float) -> str:
     age = max(0, round(age_seconds))
-    if age < 10:
-        return "just now"
     for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
         if age < limit:
-            return f"{age // size} {unit} ago"
-    return f"{age // 86400} d ago"
+            return f"{age // size} {unit}"
+    return f"{age // 86400} d"
 
 
 @register.filter

@@ -12,6 +12,9 @@
       const seconds = Math.max(0, Math.round((now - Date.parse(time.dateTime)) / 1000));
       time.textContent = seconds < 10 ? "just now" : `${span(seconds)} ago`;
     }
+    for (const time of document.querySelectorAll("time[data-lasting]")) {
+      time.textContent = span(Math.max(0, Math.round((now - Date.parse(time.dateTime)) / 1000)));
+    }
     for (const since of document.querySelectorAll("[data-since]")) {
       since.textContent = exact(Math.max(0, Math.floor((now - Date.parse(since.dataset.since)) / 1000)));
     }

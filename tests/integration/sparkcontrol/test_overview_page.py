@@ -78,7 +78,7 @@ def test_it_forgets_a_failure_after_a_day() -> None:
 def test_it_says_since_when_and_why_nothing_is_known() -> None:
     serve(two_sparks(), state="unknown", since=ago(minutes=3), problem="spark-1 does not answer.")
     text = overview()
-    for words in ("Not known what serves", "3 min ago", "spark-1 does not answer.", "last seen: The qwen"):
+    for words in ("Not known what serves", "for 3 min", "spark-1 does not answer.", "last seen: The qwen"):
         assert words in text
 
 
