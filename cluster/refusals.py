@@ -59,6 +59,13 @@ class Unprocessable(Refusal):
     title = "Refused"
 
 
+class Locked(Refusal):
+    """Somebody else holds the lock; `extra["lock"]` says who, what for and until when."""
+
+    status = 423
+    title = "Locked by somebody else"
+
+
 class Unavailable(Refusal):
     status = 503
     title = "Busy or unknown"

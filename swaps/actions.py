@@ -11,24 +11,17 @@ from django.utils import timezone
 from cluster import events, nudge
 from cluster.models import Slot
 from cluster.refusals import Conflict, Invalid, Lost, Missing, Unprocessable
-from swaps import machine, preflight, tasks
+from swaps import locks, machine, preflight, tasks
 from swaps.catalog.definition import Definition, validate
 from swaps.catalog.format import CatalogError, dump_catalog, load_catalog
 from swaps.checks import Check, CheckState
-from swaps.models import ModelDefinition, Operation, Serving, Swap, SwapLock, Trigger, stored
+from swaps.models import ModelDefinition, Operation, Serving, Swap, stored
+from swaps.requester import Requester as Requester  # part of every verb's signature
 from swaps.site import site_of
 from swaps.states import TERMINAL
 
 DEFAULT_DEADLINE_SECONDS = 3600  # a cold load with kernel compilation takes up to 45 minutes
 LONGEST_DEADLINE_SECONDS = 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Requester:
-    """Who asks (such as "user:ana" or "key:openclaw") and through which door."""
-
-    actor: str
-    trigger: Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +41,12 @@ def request_swap(
     rollback: bool | None = None,
     deadline_seconds: int | None = None,
     retry_of: Swap | None = None,
+    lock_token: str | None = None,
 ) -> Swap:
     """Accept a swap of `slot` to the catalog entry `model_key`. Returns at once; a task worker drives it.
 
-    Raises Missing, Invalid, Unprocessable (it could never work) and Conflict (one runs already).
+    Raises Missing, Invalid, Unprocessable (it could never work), Conflict (one runs already), Locked (somebody holds
+    the slot's lock and `lock_token` is missing) and Lost (`lock_token` is of a hold that ended).
     """
     definition = find_model(model_key).as_definition()
     _refuse_hopeless(slot, definition)
@@ -66,18 +61,27 @@ def request_swap(
         nodes=definition.nodes,
         rollback=bool(rollback),
         retry_of=retry_of,
+        lock_token=lock_token,
     )
 
 
-def request_stop(slot: Slot, by: Requester, *, deadline_seconds: int | None = None) -> Swap:
-    """Accept a stop: end what `slot` serves and leave it idle. Same life as a swap."""
-    return _accept(slot, by, deadline_seconds, operation=Operation.STOP, nodes=len(slot.sparks()))
+def request_stop(
+    slot: Slot, by: Requester, *, deadline_seconds: int | None = None, lock_token: str | None = None
+) -> Swap:
+    """Accept a stop: end what `slot` serves and leave it idle. Same life as a swap, and the same refusals."""
+    nodes = len(slot.sparks())
+    return _accept(slot, by, deadline_seconds, lock_token=lock_token, operation=Operation.STOP, nodes=nodes)
 
 
-def cancel_swap(swap: Swap, by: Requester) -> Swap:
-    """Ask a running swap to stop; its driver decides the end. Asking twice is the same as once."""
-    asked = Swap.objects.active().filter(pk=swap.pk, cancel_requested_at=None)
-    asked.update(cancel_requested_at=timezone.now(), cancelled_by=by.actor)
+def cancel_swap(swap: Swap, by: Requester, *, lock_token: str | None = None) -> Swap:
+    """Ask a running swap to stop; its driver decides the end. Asking twice is the same as once.
+
+    A swap that runs under somebody's lock is theirs: whoever neither asked for it nor has the token gets Locked.
+    """
+    refusal = locks.may_not_cancel(swap, lock_token, by)
+    if refusal:
+        raise refusal
+    Swap.objects.ask_to_cancel(swap.pk, by.actor)
     swap.refresh_from_db()
     if swap.state in TERMINAL:
         raise Conflict("swap-ended", f"This swap has already ended ({swap.status}); there is nothing to cancel.")
@@ -85,13 +89,14 @@ def cancel_swap(swap: Swap, by: Requester) -> Swap:
     return swap
 
 
-def retry_swap(swap: Swap, by: Requester) -> Swap:
+def retry_swap(swap: Swap, by: Requester, *, lock_token: str | None = None) -> Swap:
     """Ask for the same thing again, as a new swap, with the catalog entry as it is now."""
     if swap.is_active:
         raise Conflict("swap-in-progress", "This swap still runs; cancel it first.", location=_address(swap))
     if swap.operation == Operation.STOP:
-        return request_stop(swap.slot, by)
-    return request_swap(swap.slot, swap.model_key, by, rollback=swap.rollback, retry_of=swap)
+        return request_stop(swap.slot, by, lock_token=lock_token)
+    key, rollback = swap.model_key, swap.rollback
+    return request_swap(swap.slot, key, by, rollback=rollback, retry_of=swap, lock_token=lock_token)
 
 
 def examine(slot: Slot, model_key: str) -> Examination:
@@ -121,7 +126,7 @@ def find_slot(name: str | None) -> Slot:
     raise Missing("unknown-slot", f"There is no slot {name or 'main'!r}. Slots: {names}.")
 
 
-def _accept(slot: Slot, by: Requester, deadline_seconds: int | None, **fields: Any) -> Swap:
+def _accept(slot: Slot, by: Requester, deadline_seconds: int | None, *, lock_token: str | None, **fields: Any) -> Swap:
     seconds = _deadline(deadline_seconds)
     try:
         with transaction.atomic():
@@ -134,19 +139,12 @@ def _accept(slot: Slot, by: Requester, deadline_seconds: int | None, **fields: A
                 **_what_serves(slot),
                 **fields,
             )
-            _pin(swap)
+            locks.pin(swap, token=lock_token, by=by)
             machine.accept(swap)
             transaction.on_commit(lambda: tasks.enqueue(swap.pk))
     except IntegrityError:
-        raise in_progress(slot) from None
+        raise locks.refusal_of(slot, lock_token, by) or in_progress(slot) from None
     return swap
-
-
-def _pin(swap: Swap) -> None:
-    lock, _ = SwapLock.objects.get_or_create(slot=swap.slot)
-    SwapLock.objects.filter(pk=lock.pk).update(active_swap=swap)
-    swap.fence = lock.fence
-    swap.save(update_fields=["fence"])
 
 
 def in_progress(slot: Slot) -> Conflict:

@@ -8,7 +8,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from cluster import events, nudge
-from swaps.models import Swap, SwapLock, SwapMessage, Transition
+from swaps import locks
+from swaps.models import Swap, SwapMessage, Transition
 from swaps.states import TERMINAL, Status, may_move, phase_label
 
 Entry = tuple[str, dict[str, Any]]  # (SwapMessage kind, data)
@@ -64,7 +65,7 @@ def _announce(swap: Swap, detail: str) -> None:
         sentence = f"{_aim(swap).capitalize()} on {swap.slot.name}: {phase_label(status).lower()}."
         _record(swap, "swap.phase", sentence)
         return
-    SwapLock.objects.filter(active_swap=swap).update(active_swap=None)
+    locks.unpin(swap)
     _record(swap, "swap.ended", _ending(swap, detail), actor=swap.actor)
 
 
@@ -91,6 +92,8 @@ def _record(swap: Swap, kind: str, sentence: str, actor: str = "") -> None:
         "status": swap.status,
         "model": swap.model_key,
         "from_model": swap.from_model,
+        "holder": swap.holder,
+        "fence": swap.fence,
     }
     events.record(kind, sentence, slot=swap.slot, actor=actor, data=data)
 

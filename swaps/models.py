@@ -1,6 +1,7 @@
 """What should run: the catalog, swaps and their story, the swap lock, and what each slot serves."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -238,6 +239,7 @@ class SwapLock(models.Model):
     delay_until = models.DateTimeField(null=True)  # after a force only `delay_for` may take it until then
     delay_for = models.CharField(max_length=80, blank=True)
 
+    server_now: datetime  # the database's, in rows of with_server_time()
     objects = SwapLockQuerySet.as_manager()
 
     class Meta:

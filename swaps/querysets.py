@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from cluster.clock import database_now
-from swaps.states import ACTIVE, Status
+from swaps.states import ACTIVE, TERMINAL, Status
 
 if TYPE_CHECKING:
     from swaps.models import Swap, SwapLock  # noqa: F401
@@ -26,12 +26,20 @@ class SwapQuerySet(models.QuerySet["Swap"]):
         """Past swaps to the same model on as many Sparks that reached ready, newest first."""
         return self.filter(model_key=model_key, nodes=nodes, status=Status.READY).order_by("-id")
 
+    def ask_to_cancel(self, swap_id: int, actor: str) -> None:
+        """Asking twice is the same as once; its driver decides the end."""
+        asked = self.active().filter(pk=swap_id, cancel_requested_at=None)
+        asked.update(cancel_requested_at=Now(), cancelled_by=actor)
+
     def for_pages(self) -> "SwapQuerySet":
         return self.select_related("slot__head").prefetch_related("transitions")
 
 
 class SwapLockQuerySet(models.QuerySet["SwapLock"]):
     """Each row is in exactly one of held, lapsed and free. Use these in the UPDATE that decides, not before it."""
+
+    def with_server_time(self) -> "SwapLockQuerySet":
+        return self.annotate(server_now=database_now())  # type: ignore[no-redef]  # declared for the readers
 
     def held(self) -> "SwapLockQuerySet":
         """A swap that runs under it keeps a hold alive past its time."""
@@ -43,6 +51,10 @@ class SwapLockQuerySet(models.QuerySet["SwapLock"]):
     def lapsed(self) -> "SwapLockQuerySet":
         """Its time ran out, and nobody has written that down yet."""
         return self.exclude(holder="").filter(expires_at__lte=database_now(), active_swap=None)
+
+    def pinned_by_ended(self) -> "SwapLockQuerySet":
+        """An ended swap stays ended, so that it is in another table does no harm here."""
+        return self.filter(active_swap__status__in=TERMINAL)
 
     def free_for(self, actor: str) -> "SwapLockQuerySet":
         """Nobody holds it, no swap pins it, and no delay after a force keeps `actor` off."""

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from cluster.models import Slot, Spark
 from cluster.tasks import probe_spark
-from swaps import tasks
+from swaps import locks, tasks
 from swaps.models import Swap
 
 RING_AGAIN = timedelta(seconds=30)
@@ -17,6 +17,7 @@ RING_AGAIN = timedelta(seconds=30)
 def tick() -> None:
     """One look. Safe in many processes at once: each ring is first won by a conditional UPDATE."""
     ring_for_swaps()
+    locks.expire_lapsed()
     ring_for_probes()
 
 
@@ -36,4 +37,3 @@ def ring_for_probes() -> None:
     due = Q(serving=None) | Q(serving__next_probe_at=None) | Q(serving__next_probe_at__lte=now)
     for slot_id in Slot.objects.filter(due).values_list("pk", flat=True):
         tasks.probe_slot.delay(slot_id)
-

@@ -35,6 +35,10 @@ class SwapBody(StrictSerializer):
         return {**attrs, "model": named.pop()}
 
 
+class LockTokenBody(StrictSerializer):
+    lock_token = Text(max_length=200, allow_null=True, default=None, help_text="Of the swap lock, when you hold it.")
+
+
 class ValidateBody(StrictSerializer):
     slot = Text(max_length=40, allow_null=True, default=None, help_text="The default slot when not given.")
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from cluster.api.serializers import moment
 from cluster.models import Slot
+from swaps.lock_view import in_short
 from swaps.models import ModelDefinition, Serving, Swap
 from swaps.states import Status, phase_label
 from swaps.story import PhaseTime, Story, tell
@@ -52,7 +53,7 @@ def swap_document(swap: Swap, now: datetime | None = None) -> dict[str, Any]:
         "plan": swap.plan,
         "rollback": swap.rollback,
         "rolled_back_to": swap.rolled_back_to or None,
-        "lock": None,
+        "lock": {"holder": swap.holder, "fence": swap.hold_fence} if swap.holder else None,
         "fence": swap.fence,
         "cancel_requested_at": moment(swap.cancel_requested_at),
         "cancelled_by": swap.cancelled_by or None,
@@ -108,20 +109,7 @@ def serving_document(serving: Serving | None) -> dict[str, Any]:
     }
 
 
-def active_document(swap: Swap | None) -> dict[str, Any] | None:
-    """The swap that is changing a slot, in short."""
-    if swap is None:
-        return None
-    return {
-        "id": swap.pk,
-        "operation": swap.operation,
-        "model": swap.model_key,
-        "model_label": swap.model_label,
-        "status": swap.status,
-        "percent": swap.percent,
-        "actor": swap.actor,
-        "url": f"/api/swap/{swap.pk}",
-    }
+active_document = in_short
 
 
 def slot_document(slot: Slot, serving: Serving | None, active: Swap | None) -> dict[str, Any]:

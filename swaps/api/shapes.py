@@ -64,7 +64,7 @@ class SwapSerializer(SwapSummarySerializer):
     plan = serializers.ListField(child=serializers.CharField(), help_text="The commands, secrets masked.")
     rollback = serializers.BooleanField()
     rolled_back_to = serializers.CharField(allow_null=True)
-    lock = serializers.DictField(allow_null=True)
+    lock = serializers.DictField(allow_null=True, help_text="holder and fence of the lock it was asked for under.")
     fence = serializers.IntegerField()
     cancel_requested_at = serializers.DateTimeField(allow_null=True)
     cancelled_by = serializers.CharField(allow_null=True)
@@ -125,12 +125,26 @@ class SlotSerializer(serializers.Serializer[Any]):
 
 class LockSerializer(serializers.Serializer[Any]):
     held = serializers.BooleanField()
-    holder = serializers.CharField(allow_null=True)
+    holder = serializers.CharField(allow_null=True, help_text="As they call themselves.")
+    note = serializers.CharField(allow_null=True, help_text="What for.")
+    purpose = serializers.CharField(allow_null=True, help_text="The same as note.")
+    taken_by = serializers.CharField(allow_null=True, help_text="The key or person that took it.")
+    acquired_at = serializers.DateTimeField(allow_null=True)
+    renewed_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    seconds_remaining = serializers.IntegerField(help_text="Count on your own clock from before you asked.")
+    ttl_seconds = serializers.IntegerField(allow_null=True)
+    server_time = serializers.DateTimeField(help_text="The database's clock, the only one that decides.")
+    fence = serializers.IntegerField(help_text="Of the hold; it only ever grows.")
     slot = serializers.CharField()
-    fence = serializers.IntegerField()
     pinned_by = serializers.IntegerField(allow_null=True, help_text="The swap that keeps the slot.")
     active_swap = ActiveSwapSerializer(allow_null=True)
-    server_time = serializers.DateTimeField()
+    idle_seconds = serializers.IntegerField(help_text="Held this long with no swap asked for.")
+    idle_hint = serializers.CharField(allow_null=True, help_text="A sentence when it may have been forgotten.")
+
+
+class GrantSerializer(LockSerializer):
+    token = serializers.CharField(help_text="Keep it: it renews, releases and swaps. Shown here alone.")
 
 
 class StatusSparkSerializer(serializers.Serializer[Any]):

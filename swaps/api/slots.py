@@ -8,13 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cluster.actions import save_slot
-from cluster.api.views import HouseView, Nothing, PagedView
+from cluster.api.views import HouseView, PagedView
 from cluster.models import Slot
 from swaps import actions
-from swaps.api.bodies import SlotBody
+from swaps.api.bodies import LockTokenBody, SlotBody
 from swaps.api.documents import slot_document
 from swaps.api.shapes import SlotSerializer, SwapSerializer
-from swaps.api.swaps import accepted, requester
+from swaps.api.swaps import TOKEN, accepted, lock_token_of, requester
 from swaps.models import Serving, Swap
 
 
@@ -55,10 +55,10 @@ class SlotView(HouseView):
 
 class SlotStopView(HouseView):
     required_scopes = {"POST": "swap"}
-    problem_codes = {"POST": (409,)}
+    problem_codes = {"POST": (409, 412, 423)}
 
-    @extend_schema(operation_id="stop_slot", request=Nothing, responses={202: SwapSerializer})
-    def post(self, _: Request, name: str) -> HttpResponseBase:
+    @extend_schema(operation_id="stop_slot", parameters=[TOKEN], request=LockTokenBody, responses={202: SwapSerializer})
+    def post(self, request: Request, name: str) -> HttpResponseBase:
         """End what the slot serves. The answer has the same life as a swap."""
-        self.body(Nothing)
-        return accepted(actions.request_stop(actions.find_slot(name), requester(self)))
+        token = lock_token_of(request, self.body(LockTokenBody))
+        return accepted(actions.request_stop(actions.find_slot(name), requester(self), lock_token=token))

@@ -5,23 +5,21 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.http import HttpResponseBase
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cluster.api.serializers import moment
 from cluster.api.stream import answer_later, preferred_wait, wait_for
-from cluster.api.views import HouseView, Nothing, PagedView
-from cluster.refusals import Lost, Missing
-from swaps import actions
+from cluster.api.views import HouseView, PagedView
+from cluster.refusals import Missing
+from swaps import actions, locks
 from swaps.actions import Requester
-from swaps.api.bodies import SwapBody, ValidateBody
-from swaps.api.documents import active_document, swap_document, swap_summary
+from swaps.api.bodies import LockTokenBody, SwapBody, ValidateBody
+from swaps.api.documents import swap_document, swap_summary
 from swaps.api.messages import reader_of, topic_of
-from swaps.api.shapes import ExaminationSerializer, LockSerializer, SwapSerializer, SwapSummarySerializer
-from swaps.models import Swap, SwapLock, Trigger
+from swaps.api.shapes import ExaminationSerializer, SwapSerializer, SwapSummarySerializer
+from swaps.models import Swap, Trigger
 from swaps.querysets import SwapQuerySet
 from swaps.states import Status
 
@@ -30,10 +28,17 @@ TO_THE_END: frozenset[str] = frozenset()  # of the kinds of rows that end a wait
 NEXT_PHASE = frozenset({"phase"})
 FILTERS = {"slot": "slot__name", "model": "model_key", "status": "status", "actor": "actor"}
 PREFER = OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="`wait=20`: up to 30 s.")
+TOKEN_HEADER = "Swap-Lock-Token"  # noqa: S105 - the name of a header
+TOKEN = OpenApiParameter(TOKEN_HEADER, str, OpenApiParameter.HEADER, description="Of the lock, when you hold it.")
 
 
 def requester(view: HouseView) -> Requester:
     return Requester(view.actor, Trigger.API)
+
+
+def lock_token_of(request: Request, body: dict[str, Any]) -> str | None:
+    """From the body or, better, the header, which no log keeps."""
+    return body["lock_token"] or request.headers.get(TOKEN_HEADER) or None
 
 
 def find_swap(swap_id: int) -> Swap:
@@ -65,7 +70,7 @@ def _document_now(swap_id: int) -> dict[str, Any]:
 
 class SwapsView(PagedView):
     required_scopes = {"GET": "read", "POST": "swap"}
-    problem_codes = {"POST": (404, 409, 412, 422, 503)}
+    problem_codes = {"POST": (404, 409, 412, 422, 423, 503)}
 
     @extend_schema(
         operation_id="list_swaps",
@@ -78,15 +83,18 @@ class SwapsView(PagedView):
         return self.page(request, _filtered(request), swap_summary)
 
     @extend_schema(
-        operation_id="request_swap", request=SwapBody, responses={202: SwapSerializer, 200: ExaminationSerializer}
+        operation_id="request_swap",
+        parameters=[TOKEN],
+        request=SwapBody,
+        responses={202: SwapSerializer, 200: ExaminationSerializer},
     )
-    def post(self, _: Request) -> HttpResponseBase:
+    def post(self, request: Request) -> HttpResponseBase:
         """Swap the model of a slot. 202 and a Location at once; 200 with checks and plan for a dry run."""
         body = self.body(SwapBody)
         slot = actions.find_slot(body["slot"])
-        if body["lock_token"] is not None:
-            raise Lost("lock-lost", f"Nobody holds the lock of {slot.name}, so this token is not valid any more.")
+        token = lock_token_of(request, body)
         if body["dry_run"]:
+            locks.refuse_stale(slot, token)
             return Response(examined(slot.name, body["model"]))
         swap = actions.request_swap(
             slot,
@@ -94,6 +102,7 @@ class SwapsView(PagedView):
             requester(self),
             rollback=body["rollback"],
             deadline_seconds=body["deadline_seconds"],
+            lock_token=token,
         )
         return accepted(swap, body["wait"])
 
@@ -135,24 +144,28 @@ class SwapView(HouseView):
 
 class SwapCancelView(HouseView):
     required_scopes = {"POST": "swap"}
-    problem_codes = {"POST": (409,)}
+    problem_codes = {"POST": (409, 423)}
 
-    @extend_schema(operation_id="cancel_swap", request=Nothing, responses={202: SwapSerializer})
-    def post(self, _: Request, swap_id: int) -> HttpResponseBase:
+    @extend_schema(
+        operation_id="cancel_swap", parameters=[TOKEN], request=LockTokenBody, responses={202: SwapSerializer}
+    )
+    def post(self, request: Request, swap_id: int) -> HttpResponseBase:
         """Ask a running swap to stop. Its end comes when the Sparks are in order again."""
-        self.body(Nothing)
-        return accepted(actions.cancel_swap(find_swap(swap_id), requester(self)))
+        token = lock_token_of(request, self.body(LockTokenBody))
+        return accepted(actions.cancel_swap(find_swap(swap_id), requester(self), lock_token=token))
 
 
 class SwapRetryView(HouseView):
     required_scopes = {"POST": "swap"}
-    problem_codes = {"POST": (409, 422)}
+    problem_codes = {"POST": (409, 412, 422, 423)}
 
-    @extend_schema(operation_id="retry_swap", request=Nothing, responses={202: SwapSerializer})
-    def post(self, _: Request, swap_id: int) -> HttpResponseBase:
+    @extend_schema(
+        operation_id="retry_swap", parameters=[TOKEN], request=LockTokenBody, responses={202: SwapSerializer}
+    )
+    def post(self, request: Request, swap_id: int) -> HttpResponseBase:
         """Ask for the same again, as a new swap."""
-        self.body(Nothing)
-        return accepted(actions.retry_swap(find_swap(swap_id), requester(self)))
+        token = lock_token_of(request, self.body(LockTokenBody))
+        return accepted(actions.retry_swap(find_swap(swap_id), requester(self), lock_token=token))
 
 
 class ValidateView(HouseView):
@@ -163,29 +176,3 @@ class ValidateView(HouseView):
     def post(self, _: Request, model: str) -> Response:
         """Would a swap to this model work? Looks at the Sparks, changes nothing."""
         return Response(examined(self.body(ValidateBody)["slot"], model))
-
-
-class LockView(HouseView):
-    required_scopes = {"GET": "read"}
-    problem_codes = {"GET": (404,)}
-
-    @extend_schema(
-        operation_id="get_lock",
-        parameters=[OpenApiParameter("slot", str, description="The default slot when not given.")],
-        responses=LockSerializer,
-    )
-    def get(self, request: Request) -> Response:
-        """Who may change a slot now, and the swap that is changing it."""
-        slot = actions.find_slot(request.query_params.get("slot") or None)
-        lock = SwapLock.objects.filter(slot=slot).first()
-        active = Swap.objects.active().filter(slot=slot).first()
-        document = {
-            "held": False,
-            "holder": None,
-            "slot": slot.name,
-            "fence": lock.fence if lock else 0,
-            "pinned_by": active.pk if active else None,
-            "active_swap": active_document(active),
-            "server_time": moment(timezone.now()),
-        }
-        return Response(document)

@@ -1,11 +1,12 @@
 from django.urls import path
 
-from swaps.api import models, slots, status, streams, swaps
+from swaps.api import lock, models, slots, status, streams, swaps
 
 urlpatterns = [
     path("api/status", status.StatusView.as_view()),
     path("api/swap", swaps.SwapsView.as_view()),
-    path("api/swap/lock", swaps.LockView.as_view()),  # before any swap: for a long time its neighbour answered for it
+    path("api/swap/lock", lock.LockView.as_view()),  # before any swap: for a long time its neighbour answered for it
+    path("api/swap/lock/force-release", lock.ForceReleaseView.as_view()),
     path("api/swap/<int:swap_id>", swaps.SwapView.as_view()),
     path("api/swap/<int:swap_id>/stream", streams.SwapStreamView.as_view()),
     path("api/swap/<int:swap_id>/log", streams.SwapLogView.as_view()),
