@@ -14,8 +14,12 @@ LOG_LIMIT_BYTES = 5_000_000
 CALM_SECONDS = 30.0  # a child that lived so long is started again at once
 SLOWEST_RESTART_SECONDS = 30.0
 FIRST_RESTART_SECONDS = 0.2
-
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
+
+
+def die_with_parent(signum: int) -> None:
+    """The kernel sends `signum` to this process when its parent ends, however that ends."""
+    _libc.prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0)
 
 
 class Program:
@@ -79,7 +83,7 @@ class Child:
         death_signal = self.program.at_parent_death
 
         def bind() -> None:
-            _libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            die_with_parent(death_signal)
             if os.getppid() != parent:  # it died between fork and prctl
                 os._exit(1)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())

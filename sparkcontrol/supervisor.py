@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sparkcontrol import env
-from sparkcontrol.children import Child, Program, rotate
+from sparkcontrol.children import Child, Program, die_with_parent, rotate
 from sparkcontrol.loopback import SSH_PORT, first_address
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -82,6 +82,8 @@ class Supervisor:
     def run(self) -> int:
         """Until Ctrl-C or SIGTERM. Problem when it cannot start."""
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)  # they are waited for, so nothing is ever interrupted
+        if "MAKELEVEL" in os.environ:
+            die_with_parent(signal.SIGTERM)  # a killed make leaves nothing behind either
         with own_folder(self.options.data), listen(self.options) as door:
             try:
                 self.start_all(door)

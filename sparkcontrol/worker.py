@@ -5,6 +5,9 @@ Celery's command line brings an interactive shell along, and its Django part loa
 
 import os
 import sys
+import warnings
+
+from celery.exceptions import SecurityWarning
 
 from sparkcontrol.celery import app
 
@@ -13,6 +16,7 @@ QUEUES = ["swaps", "probes", "default"]
 
 
 def main() -> int:
+    warnings.simplefilter("ignore", SecurityWarning)  # of running as root: what is queued is JSON of our own
     os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # `make lint` and CI run them
     worker = app.Worker(
         pool_cls="threads",

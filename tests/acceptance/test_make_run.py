@@ -120,6 +120,20 @@ def test_it_starts_the_web_process_again_when_it_dies(installation: Installation
     assert "web ended unexpectedly (SIGKILL); it is started again." in run.text()
 
 
+def test_a_swap_survives_the_death_of_its_worker(installation: Installation, run: Run, api: httpx.Client) -> None:
+    """Another takes over; the viewer hears each message once and in order."""
+    number = int(api.post("/api/swap", json={"model": MODEL_A}).json()["id"])
+    heard = []
+    for kind, data in events(api, f"/api/swap/{number}/stream"):
+        heard.append(data["seq"])
+        if kind == "phase" and data["phase"] == "loading":
+            worker = next(pid for pid, command in installation.processes().items() if "sparkcontrol.worker" in command)
+            os.kill(worker, signal.SIGKILL)
+    assert data["status"] == "ready"
+    assert heard == list(range(1, len(heard) + 1))
+    assert "worker ended unexpectedly (SIGKILL); it is started again." in run.text()
+
+
 def test_ctrl_c_ends_everything(installation: Installation, run: Run) -> None:
     run.ctrl_c()
     assert "Traceback" not in run.text()
@@ -146,6 +160,12 @@ def test_killing_the_supervisor_leaves_nothing(installation: Installation) -> No
     assert len(installation.processes()) > 3
     os.kill(run.supervisor_pid(), signal.SIGKILL)
     until(lambda: installation.processes() == {}, 15, "nothing is left")
+
+
+def test_killing_make_leaves_nothing(installation: Installation) -> None:
+    run = installation.start()
+    run.make.kill()
+    until(lambda: installation.processes() == {}, 30, "nothing is left")
 
 
 def test_it_ends_on_sigterm_too(installation: Installation) -> None:
