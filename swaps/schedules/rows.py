@@ -18,6 +18,7 @@ REF = RegexValidator(
     "Use letters, digits, dots, dashes and underscores, at most 80.",
 )
 REFRESH_SECONDS = 24 * 3600
+SHORTEST_REFRESH_SECONDS = 60
 MISSED_REFRESHES_MEAN_STALE = 2
 
 
@@ -103,6 +104,11 @@ class Schedule(models.Model):
     def label(self) -> str:
         """How it is told apart in sentences and as an actor."""
         return f"{self.owner}/{self.ref}" if self.is_external else f"schedule:{self.pk}"
+
+    @property
+    def actor(self) -> str:
+        """Under which name our own schedules ask, in the journal and in refusals."""
+        return f"schedule:{self.title}"[:80]
 
     @property
     def url(self) -> str:

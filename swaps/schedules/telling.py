@@ -1,0 +1,47 @@
+"""How a schedule is told in Events."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cluster import events
+from swaps.schedules.rows import Schedule, ScheduleRun
+
+VERBS = {
+    "schedule.fired": "began",
+    "schedule.refused": "was refused",
+    "schedule.failed": "failed",
+    "schedule.done": "is done",
+}
+
+
+def tell_run(kind: str, run: ScheduleRun, **extra: Any) -> None:
+    """One Event of a run, linked to its swap. Call it in the transaction of the change."""
+    schedule = run.schedule
+    sentence = f"{schedule.title} of {moment(run.fire_at)} {VERBS[kind]}. {run.sentence}".strip()
+    data = {
+        "schedule": schedule.pk,
+        "title": schedule.title,
+        "kind": schedule.kind,
+        "run": run.pk,
+        "fire_at": run.fire_at.astimezone(UTC).isoformat(),
+        "swap": run.swap_id,
+        "model": schedule.model,
+        **extra,
+    }
+    events.record(kind, sentence, slot=schedule.slot, actor=schedule.actor, data=data)
+
+
+def tell_schedule(kind: str, schedule: Schedule, sentence: str, actor: str) -> None:
+    data = {
+        "schedule": schedule.pk,
+        "title": schedule.title,
+        "kind": schedule.kind,
+        "owner": schedule.owner,
+        "ref": schedule.ref,
+        "model": schedule.model,
+    }
+    events.record(kind, sentence, slot=schedule.slot, actor=actor, data=data)
+
+
+def moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
