@@ -46,7 +46,7 @@ def test_durations_are_said_as_people_say_them(value: float | None, words: str) 
 
 @pytest.mark.parametrize(
     ("age", "words"),
-    [(-5, "just now"), (9, "just now"), (45, "45 s ago"), (3599, "59 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
+    [(-5, "just now"), (9, "just now"), (45, "45 s ago"), (3599, "59 min ago"), (7200, "2 h ago"), (2e5, "2 d ago")],
 )
 def test_moments_are_relative(age: float, words: str) -> None:
     assert show.ago_words(age) == words

@@ -1,12 +1,14 @@
 """The map of the swap machine."""
 
+import itertools
+
 import pytest
 
 from swaps.states import ACTIVE, IN_ORDER, LABELS, MOVES, TERMINAL, Status, may_move
 
 
 def test_the_good_road_is_allowed_step_by_step() -> None:
-    for here, there in zip(IN_ORDER, IN_ORDER[1:], strict=False):
+    for here, there in itertools.pairwise(IN_ORDER):
         assert may_move(here, there), f"{here} to {there}"
 
 

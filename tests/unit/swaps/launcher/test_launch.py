@@ -58,7 +58,7 @@ def refusal(definition: Definition = SOLO, placement: Placement = ONE, vintage: 
 
 
 def rendered(vintage: str) -> str:
-    """All plans of a vintage, for the golden files; `python -m tests.unit.swaps.launcher.test_launch` writes them anew."""
+    """All plans of a vintage; `python -m tests.unit.swaps.launcher.test_launch` writes the golden files anew."""
     parts = []
     for definition in CATALOG:
         for placement in (ONE, TWO):
