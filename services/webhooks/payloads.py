@@ -1,19 +1,13 @@
 """From a journal entry to what the outside hears: the facts of the event, completed from the rows it is about."""
 
-import logging
 from typing import Any
 
 from django.conf import settings
 
-from cluster.api.serializers import moment
 from cluster.models import Event
-from services.webhooks.types import DRIFT, LOCK, OPERATION, SCHEDULE, TYPES, operation_of, outward
+from services.webhooks.types import DRIFT, OPERATION, TYPES, operation_of, outward
 from swaps import story
 from swaps.models import Swap, restored
-
-PAGES = {id(LOCK): "/", id(DRIFT): "/", id(SCHEDULE): "/schedules/"}
-
-log = logging.getLogger(__name__)
 
 
 def payload(event: Event) -> tuple[str, dict[str, Any]] | None:
@@ -22,7 +16,7 @@ def payload(event: Event) -> tuple[str, dict[str, Any]] | None:
     if name is None:
         return None
     fields = TYPES[name].fields
-    facts = {**event.data, **_own(event), "link": settings.SPARKCONTROL_URL + PAGES.get(id(fields), "/")}
+    facts = {**event.data, **_own(event), "link": f"{settings.SPARKCONTROL_URL}/"}
     if fields is OPERATION:
         facts |= _operation(event)
     elif fields is DRIFT and event.slot:
@@ -43,7 +37,7 @@ def _operation(event: Event) -> dict[str, Any]:
     swap = Swap.objects.select_related("slot__head").filter(pk=event.data.get("swap")).first()
     if swap is None:
         return {"operation": operation_of(event.data)}
-    ended = event.kind == "swap.ended"
+    ended = event.kind.endswith(".ended")
     return {
         "operation": swap.operation,
         "model": swap.model_key or None,
@@ -54,8 +48,8 @@ def _operation(event: Event) -> dict[str, Any]:
         "base_url": swap.slot.base_url,
         "nodes": [spark.name for spark in swap.slot.sparks()[: swap.nodes]],
         "actor": event.actor or swap.actor,
-        "holder": event.data.get("holder"),
-        "fence": swap.fence,
+        "holder": event.data.get("holder") or None,
+        "fence": event.data.get("fence", swap.fence),
         "rolled_back_to": (swap.rolled_back_to or None) if ended else None,
         "durations": _durations(swap, event) if ended else {},
         "diagnosis": _diagnosis(swap) if ended else None,
@@ -81,7 +75,3 @@ def _diagnosis(swap: Swap) -> dict[str, str] | None:
 
 def slot_of(event: Event) -> str:
     return event.slot.name if event.slot else str(event.data.get("slot") or "")
-
-
-def timestamp(event: Event) -> str:
-    return moment(event.at) or ""

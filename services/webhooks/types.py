@@ -35,27 +35,33 @@ LOCK = {
     "holder": "label the holder gave",
     "purpose": "what the holder said it is for; blank when nothing",
     **WHO,
-    "fence": "grows with every grant",
+    "fence": "of this hold; grows with every grant",
     "acquired_at": "moment",
-    "expires_at": "moment; null when it is over",
+    "expires_at": "moment it would run out, told when it is acquired; null otherwise",
+    "ended_at": "moment; null when it is acquired",
     "reason": "why it was taken away; null unless forced",
-    "previous_holder": "who had it before a force; null otherwise",
     "sequence": "number of the event; grows",
-    "link": "page of the slot",
+    "link": "page of the overview",
 }
 SCHEDULE = {
     **SLOT,
-    "schedule": "id of the schedule",
-    "owner": "who registered it; null for Spark Control's own",
-    "label": "the same, for people",
-    "action": "what it does; null when an external scheduler keeps that to itself",
-    "model": "key of the model it concerns; null when none",
-    "due_at": "moment it was planned for; null when the event concerns no run",
+    "schedule": "number of the schedule",
+    "title": "the same, for people",
+    "kind": "what it does",
+    "owner": "who registered it; null or blank for Spark Control's own",
+    "ref": "the owner's own id for it; null or blank when none",
+    "model": "key of the model it concerns; null or blank when none",
+    "run": "number of the run; null when the event concerns none",
+    "fire_at": "moment the run was planned for; null when the event concerns none",
     "swap": "number of the swap it started; null when none",
-    "reason": "why it did not run; null otherwise",
+    "code": "why it was refused or failed, for programs; null otherwise",
+    "gave_up": "true when a refused run is not tried again; null otherwise",
+    "count": "how many runs were skipped; null otherwise",
+    "first": "moment of the first skipped run; null otherwise",
+    "last": "moment of the last skipped run; null otherwise",
     **WHO,
     "sequence": "number of the event; grows",
-    "link": "page of the schedules",
+    "link": "page of the overview",
 }
 DRIFT = {
     **SLOT,
@@ -108,11 +114,15 @@ TYPES: dict[str, EventType] = {
         EventType("lock.expired", "the swap lock ran out", "Reservation ran out", "warning", LOCK),
         EventType("lock.forced", "the swap lock was taken away", "Reservation taken away", "warning", LOCK),
         EventType("model.drifted", "what serves changed without a swap", "Model drifted", "warning", DRIFT),
-        EventType("schedule.fired", "a schedule ran", "Schedule ran", "info", SCHEDULE),
-        EventType("schedule.missed", "a run did not happen", "Scheduled run missed", "warning", SCHEDULE),
-        EventType("schedule.failed", "a run was refused or failed", "Scheduled run failed", "error", SCHEDULE),
+        EventType("schedule.fired", "a run began", "Schedule ran", "info", SCHEDULE),
+        EventType("schedule.done", "what a run began is done", "Scheduled run done", "info", SCHEDULE),
+        EventType("schedule.refused", "a run was refused", "Scheduled run refused", "warning", SCHEDULE),
+        EventType("schedule.failed", "a run failed", "Scheduled run failed", "error", SCHEDULE),
+        EventType("schedule.skipped", "runs were missed", "Scheduled runs missed", "warning", SCHEDULE),
         EventType("schedule.stale", "a scheduler stopped refreshing its entry", "Schedule stale", "warning", SCHEDULE),
-        EventType("schedule.changed", "a schedule was made or changed", "Schedule changed", "info", SCHEDULE),
+        EventType("schedule.registered", "an external schedule came", "Schedule registered", "info", SCHEDULE),
+        EventType("schedule.made", "a schedule was made", "Schedule made", "info", SCHEDULE),
+        EventType("schedule.changed", "a schedule was changed", "Schedule changed", "info", SCHEDULE),
         EventType("schedule.removed", "a schedule was removed", "Schedule removed", "info", SCHEDULE),
         EventType("endpoint.disabled", "a webhook endpoint was switched off", "Webhook off", "error", ENDPOINT),
         EventType("ping", "a test somebody asked for", "Test", "info", ENDPOINT),
@@ -124,9 +134,10 @@ PROJECT_NAMES = {"swap.complete": "swap_complete", "swap.failed": "swap_failed"}
 
 def outward(kind: str, data: Mapping[str, Any]) -> str | None:
     """The type a journal entry goes out as; None for what stays in the house."""
-    if kind in ("swap.accepted", "swap.ended"):
-        word = "accepted" if kind == "swap.accepted" else ENDS.get(str(data.get("status")), "failed")
-        name = f"{operation_of(data)}.{word}"
+    prefix, _, word = kind.partition(".")
+    if prefix in ("swap", "warm") and word in ("accepted", "ended"):
+        end = ENDS.get(str(data.get("status")), "failed") if word == "ended" else word
+        name = f"{operation_of(data)}.{end}"
     elif kind == "serving.changed":
         # Not knowing is no drift: the Spark does not answer, which is another story.
         name = "model.drifted" if data.get("state") in ("serving", "idle") else ""
