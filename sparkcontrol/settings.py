@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkcontrol import addresses, env, folders
+from sparkcontrol.database_url import database_from
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("SPARKCONTROL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -84,7 +85,8 @@ _sqlite: dict[str, Any] = {
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
     },
 }
-DATABASES = {"default": _sqlite}
+_url = env.text("DATABASE_URL")
+DATABASES = {"default": database_from(_url, env.integer("DATABASE_POOL_SIZE", 10)) if _url else _sqlite}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]

@@ -12,8 +12,8 @@ os.environ["SPARKCONTROL_DATA_DIR"] = _data  # child processes of a test see it 
 from sparkcontrol.settings import *  # noqa: E402, F403
 from sparkcontrol.settings import DATA_DIR, DATABASES, STORAGES  # noqa: E402
 
-DATABASES["default"]["TEST"] = {
-    "NAME": str(DATA_DIR / "test.sqlite3")
-}  # a file, as in the product: WAL, several threads
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, as in the product: WAL, several threads.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in is not what is tested, 1000 times
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # no collectstatic first
