@@ -1,7 +1,7 @@
 """The public verbs of `swaps`: every door (REST, dashboard, admin, command line, schedules) calls these alone."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +15,15 @@ from swaps import locks, machine, preflight, tasks
 from swaps.catalog.definition import Definition, validate
 from swaps.catalog.format import CatalogError, dump_catalog, load_catalog
 from swaps.checks import Check, CheckState
-from swaps.models import ModelDefinition, Operation, Serving, Swap, stored
+from swaps.models import ModelDefinition, Operation, Serving, ServingState, Swap, stored
 from swaps.requester import Requester as Requester  # part of every verb's signature
 from swaps.site import site_of
 from swaps.states import TERMINAL
+from swaps.warm_wish import WarmWish
 
 DEFAULT_DEADLINE_SECONDS = 3600  # a cold load with kernel compilation takes up to 45 minutes
 LONGEST_DEADLINE_SECONDS = 24 * 3600
+WARM_DEADLINE_SECONDS = 900  # reading 200,000 tokens takes a Spark minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,36 @@ def request_stop(
     return _accept(slot, by, deadline_seconds, lock_token=lock_token, operation=Operation.STOP, nodes=nodes)
 
 
+def request_warm(
+    slot: Slot,
+    by: Requester,
+    wish: WarmWish,
+    *,
+    deadline_seconds: int | None = None,
+    lock_token: str | None = None,
+) -> Swap:
+    """Accept a warm-up of what `slot` serves. Same life as a swap, and never beside one; no container is touched.
+
+    Raises Invalid, Unprocessable (nothing serves), Conflict, Locked and Lost.
+    """
+    if problems := wish.problems():
+        raise Invalid("invalid", " ".join(p["message"] for p in problems), errors=problems)
+    serving = Serving.objects.filter(slot=slot).first()
+    if serving is None or serving.state != ServingState.SERVING:
+        sentence = f"Nothing is known to serve on {slot.name}, so there is nothing to warm; swap to a model first."
+        raise Unprocessable("nothing-serves", sentence)
+    return _accept(
+        slot,
+        by,
+        deadline_seconds or WARM_DEADLINE_SECONDS,
+        operation=Operation.WARM,
+        model_key=serving.model_key,
+        model_label=serving.model_label,
+        options=asdict(wish),
+        lock_token=lock_token,
+    )
+
+
 def cancel_swap(swap: Swap, by: Requester, *, lock_token: str | None = None) -> Swap:
     """Ask a running swap to stop; its driver decides the end. Asking twice is the same as once.
 
@@ -95,6 +127,8 @@ def retry_swap(swap: Swap, by: Requester, *, lock_token: str | None = None) -> S
         raise Conflict("swap-in-progress", "This swap still runs; cancel it first.", location=_address(swap))
     if swap.operation == Operation.STOP:
         return request_stop(swap.slot, by, lock_token=lock_token)
+    if swap.operation == Operation.WARM:
+        return request_warm(swap.slot, by, WarmWish(**swap.options), lock_token=lock_token)
     key, rollback = swap.model_key, swap.rollback
     return request_swap(swap.slot, key, by, rollback=rollback, retry_of=swap, lock_token=lock_token)
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from cluster import events, nudge
 from swaps import locks
-from swaps.models import Swap, SwapMessage, Transition
+from swaps.models import Operation, Swap, SwapMessage, Transition
 from swaps.states import TERMINAL, Status, may_move, phase_label
 
 Entry = tuple[str, dict[str, Any]]  # (SwapMessage kind, data)
@@ -23,7 +23,7 @@ def accept(swap: Swap) -> None:
     """Write the first page of a new swap's story. Call it in the transaction that inserts the swap."""
     Transition.objects.create(swap=swap, to_status=Status.QUEUED, at=timezone.now())
     tell(swap, [_phase(Status.QUEUED, "")])
-    _record(swap, "swap.accepted", f"{swap.actor} asked for {_aim(swap)} on {swap.slot.name}.", actor=swap.actor)
+    _record(swap, "accepted", f"{swap.actor} asked for {_aim(swap)} on {swap.slot.name}.", actor=swap.actor)
 
 
 def advance(swap: Swap, to: Status, *, expect: Status, detail: str = "", **fields: Any) -> None:
@@ -63,10 +63,10 @@ def _announce(swap: Swap, detail: str) -> None:
     status = swap.state
     if status not in TERMINAL:
         sentence = f"{_aim(swap).capitalize()} on {swap.slot.name}: {phase_label(status).lower()}."
-        _record(swap, "swap.phase", sentence)
+        _record(swap, "phase", sentence)
         return
     locks.unpin(swap)
-    _record(swap, "swap.ended", _ending(swap, detail), actor=swap.actor)
+    _record(swap, "ended", _ending(swap, detail), actor=swap.actor)
 
 
 def _ending(swap: Swap, detail: str) -> str:
@@ -82,12 +82,17 @@ def _ending(swap: Swap, detail: str) -> str:
 
 
 def _aim(swap: Swap) -> str:
+    if swap.operation == Operation.WARM:
+        return f"the warm-up of {swap.model_label}"
     return f"the swap to {swap.model_label}" if swap.model_key else "the stop"
 
 
-def _record(swap: Swap, kind: str, sentence: str, actor: str = "") -> None:
+def _record(swap: Swap, what: str, sentence: str, actor: str = "") -> None:
+    """Warm-ups are told under a name of their own: who re-points to a new model listens for swaps."""
+    kind = f"{'warm' if swap.operation == Operation.WARM else 'swap'}.{what}"
     data = {
         "swap": swap.pk,
+        "operation": swap.operation,
         "slot": swap.slot.name,
         "status": swap.status,
         "model": swap.model_key,

@@ -24,7 +24,8 @@ class SwapQuerySet(models.QuerySet["Swap"]):
 
     def loaded_like(self, model_key: str, nodes: int) -> "SwapQuerySet":
         """Past swaps to the same model on as many Sparks that reached ready, newest first."""
-        return self.filter(model_key=model_key, nodes=nodes, status=Status.READY).order_by("-id")
+        alike = self.filter(model_key=model_key, nodes=nodes, status=Status.READY)
+        return alike.filter(operation="swap").order_by("-id")
 
     def ask_to_cancel(self, swap_id: int, actor: str) -> None:
         """Asking twice is the same as once; its driver decides the end."""

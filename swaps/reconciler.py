@@ -10,6 +10,7 @@ from cluster.models import Slot, Spark
 from cluster.tasks import probe_spark
 from swaps import locks, tasks
 from swaps.models import Swap
+from swaps.schedules import firing
 
 RING_AGAIN = timedelta(seconds=30)
 
@@ -18,6 +19,7 @@ def tick() -> None:
     """One look. Safe in many processes at once: each ring is first won by a conditional UPDATE."""
     ring_for_swaps()
     locks.expire_lapsed()
+    firing.fire_due(timezone.now())
     ring_for_probes()
 
 

@@ -51,6 +51,7 @@ def swap_document(swap: Swap, now: datetime | None = None) -> dict[str, Any]:
         "phases": [_phase(step) for step in story.phases],
         "checks": swap.checks,
         "plan": swap.plan,
+        "result": swap.result or None,
         "rollback": swap.rollback,
         "rolled_back_to": swap.rolled_back_to or None,
         "lock": {"holder": swap.holder, "fence": swap.hold_fence} if swap.holder else None,

@@ -62,6 +62,7 @@ class SwapSerializer(SwapSummarySerializer):
     phases = PhaseSerializer(many=True)
     checks = CheckSerializer(many=True)
     plan = serializers.ListField(child=serializers.CharField(), help_text="The commands, secrets masked.")
+    result = serializers.DictField(allow_null=True, help_text="Of a warm-up: first_token_seconds and what else.")
     rollback = serializers.BooleanField()
     rolled_back_to = serializers.CharField(allow_null=True)
     lock = serializers.DictField(allow_null=True, help_text="holder and fence of the lock it was asked for under.")

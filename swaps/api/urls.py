@@ -1,6 +1,6 @@
 from django.urls import path
 
-from swaps.api import lock, models, slots, status, streams, swaps
+from swaps.api import lock, models, schedules, slots, status, streams, swaps, warm
 
 urlpatterns = [
     path("api/status", status.StatusView.as_view()),
@@ -16,6 +16,14 @@ urlpatterns = [
     path("api/slots", slots.SlotsView.as_view()),
     path("api/slots/<str:name>", slots.SlotView.as_view()),
     path("api/slots/<str:name>/stop", slots.SlotStopView.as_view()),
+    path("api/slots/<str:name>/warm", warm.SlotWarmView.as_view()),
+    path("api/schedules", schedules.SchedulesView.as_view()),
+    path("api/schedules/<int:schedule_id>", schedules.ScheduleView.as_view()),
+    path("api/schedules/<int:schedule_id>/runs", schedules.ScheduleRunsView.as_view()),
+    path("api/schedules/<str:owner>/<str:ref>", schedules.ExternalScheduleView.as_view()),
+    path("api/schedule", schedules.OlderSchedulesView.as_view()),
+    path("api/schedule/<str:ref>", schedules.OlderScheduleView.as_view()),
+    path("api/plan", schedules.PlanView.as_view()),
     path("api/models", models.ModelsView.as_view()),
     path("api/models/import", models.ModelsImportView.as_view()),
     path("api/models/export", models.ModelsExportView.as_view()),
