@@ -13,10 +13,9 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
-from cluster import live
+from cluster import event_feed, live
 from cluster.api.permissions import scopes_of_person
 from cluster.api.strict_json import BadJSON, parse
-from cluster.models import Event
 
 MAX_WATCHES = 20
 RECHECK_SECONDS = 20.0
@@ -34,23 +33,16 @@ class Source:
     message: Callable[[int, live.Row], dict[str, Any]]
 
 
-def read_events(after: int, limit: int) -> list[live.Row]:
-    """Small on purpose: the browser fetches what the event concerns, so nothing here needs a permission of its own."""
-    rows = Event.objects.after(after).values_list("id", "kind", "slot__name", "spark__name")[:limit]
-    return [
-        live.Row(pk, "event", {"id": pk, "kind": kind, "slot": slot, "spark": spark}) for pk, kind, slot, spark in rows
-    ]
-
-
-def newest_event(_id: int) -> int:
-    return Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
+def small(row: live.Row) -> dict[str, Any]:
+    """The browser fetches what the event concerns, so nothing here needs a permission of its own."""
+    return {"type": "event", **{name: row.data[name] for name in ("id", "kind", "slot", "spark")}}
 
 
 EVENTS = Source(
-    topic=lambda _id: "events",
-    reader=lambda _id: read_events,
-    begin=newest_event,
-    message=lambda _id, row: {"type": "event", **row.data},
+    topic=lambda _id: event_feed.TOPIC,
+    reader=lambda _id: event_feed.read,
+    begin=lambda _id: event_feed.newest(),
+    message=lambda _id, row: small(row),
 )
 
 

@@ -1,10 +1,11 @@
 from django.urls import path
 
-from services.api import views, webhooks
+from services.api import events, views, webhooks
 
 urlpatterns = [
     path("api/keys", views.KeysView.as_view()),
     path("api/keys/<int:key_id>", views.KeyView.as_view()),
+    path("api/events", events.EventsView.as_view()),
     path("api/webhooks", webhooks.WebhooksView.as_view()),
     path("api/webhooks/types", webhooks.WebhookTypesView.as_view()),
     path("api/webhooks/<int:webhook_id>", webhooks.WebhookView.as_view()),
