@@ -17,7 +17,6 @@ from swaps.models import SwapLock
 from swaps.querysets import unlocked_for
 
 DELAY_AFTER_FORCE = timedelta(seconds=15)
-ONE_SECOND = timedelta(seconds=1)
 FREE: dict[str, Any] = {
     "holder": "",
     "purpose": "",
@@ -34,7 +33,7 @@ class Wish:
 
     holder: str
     purpose: str | None
-    ttl_seconds: int
+    ttl: timedelta
     token_hash: str
     actor: str
 
@@ -57,21 +56,21 @@ def take(slot_id: int, wish: Wish) -> bool:
         purpose=kept("purpose", Value("")) if wish.purpose is None else wish.purpose,
         token_hash=wish.token_hash,
         taken_by=kept("taken_by", Value(wish.actor)),
-        ttl_seconds=wish.ttl_seconds,
+        ttl=wish.ttl,
         acquired_at=kept("acquired_at", now),
         renewed_at=now,
-        expires_at=now + timedelta(seconds=wish.ttl_seconds),
+        expires_at=now + wish.ttl,
         swap_count=kept("swap_count", Value(0)),
     )
     return taken == 1
 
 
-def prolong(slot_id: int, token_hash: str, ttl_seconds: int | None) -> bool:
-    """As long again as it was taken for, or `ttl_seconds`, from now."""
+def prolong(slot_id: int, token_hash: str, ttl: timedelta | None) -> bool:
+    """As long again as it was taken for, or `ttl`, from now."""
     mine = SwapLock.objects.held_with(token_hash).filter(slot_id=slot_id)
-    time: dict[str, Any] = {"expires_at": database_now() + Value(ONE_SECOND) * F("ttl_seconds")}
-    if ttl_seconds is not None:
-        time = {"expires_at": database_now() + timedelta(seconds=ttl_seconds), "ttl_seconds": ttl_seconds}
+    time: dict[str, Any] = {"expires_at": database_now() + F("ttl")}
+    if ttl is not None:
+        time = {"expires_at": database_now() + ttl, "ttl": ttl}
     return mine.update(renewed_at=database_now(), **time) == 1
 
 

@@ -139,8 +139,9 @@ class LockView:
         }
 
 
-def view_of(lock: SwapLock, slot: str, active: Swap | None) -> LockView:
+def view_of(lock: SwapLock, slot: str) -> LockView:
     """`lock` comes from `with_server_time`."""
+    active = lock.active_swap if lock.active_swap and lock.active_swap.is_active else None
     free = LockView(
         slot,
         False,
@@ -151,7 +152,7 @@ def view_of(lock: SwapLock, slot: str, active: Swap | None) -> LockView:
         delay_for=lock.delay_for,
     )
     in_time = lock.expires_at is not None and lock.expires_at > lock.server_now
-    if not lock.holder or not (in_time or lock.active_swap_id):
+    if not lock.holder or not (in_time or active):
         return free
     return replace(
         free,
@@ -160,7 +161,7 @@ def view_of(lock: SwapLock, slot: str, active: Swap | None) -> LockView:
         holder=lock.holder,
         purpose=lock.purpose,
         taken_by=lock.taken_by,
-        ttl_seconds=lock.ttl_seconds,
+        ttl_seconds=int(lock.ttl.total_seconds()),
         acquired_at=lock.acquired_at,
         renewed_at=lock.renewed_at,
         expires_at=lock.expires_at,

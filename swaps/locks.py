@@ -6,6 +6,7 @@ and told as an Event in the same transaction. Anything that changes what a GPU r
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -57,7 +58,7 @@ def acquire(
     """
     _refuse_bad(lock_rules.problems_of(holder, purpose or "", token))
     token = token or lock_rules.new_token()
-    wish = Wish(holder, purpose, lock_rules.clamp_ttl(ttl_seconds), lock_rules.hash_of(token), by.actor)
+    wish = Wish(holder, purpose, _ttl(ttl_seconds), lock_rules.hash_of(token), by.actor)
     patience = lock_waiting.Patience(slot, wait_seconds)
     while True:
         try:
@@ -70,8 +71,7 @@ def acquire(
 def renew(slot: Slot, token: str, ttl_seconds: int | None = None) -> LockView:
     """As long again from now. Raises Lost when the hold has ended: an expired lock is never revived."""
     token_hash = lock_rules.hash_of(token)
-    ttl_seconds = None if ttl_seconds is None else lock_rules.clamp_ttl(ttl_seconds)
-    if not lock_rows.prolong(slot.pk, token_hash, ttl_seconds):
+    if not lock_rows.prolong(slot.pk, token_hash, None if ttl_seconds is None else _ttl(ttl_seconds)):
         raise _lost(slot, token_hash)
     return look(slot)
 
@@ -126,12 +126,12 @@ def force_release(slot: Slot, *, fence: int, reason: str, cancel_swap: bool, by:
 
 def look(slot: Slot) -> LockView:
     """What is true now. Changes nothing, so a hold whose time ran out reads as free before anybody wrote that down."""
-    rows = SwapLock.objects.with_server_time()
+    rows = SwapLock.objects.with_server_time().select_related("active_swap")
     lock = rows.filter(slot=slot).first()
     if lock is None:
         SwapLock.objects.get_or_create(slot=slot)
         lock = rows.get(slot=slot)
-    return view_of(lock, slot.name, Swap.objects.active().filter(slot=slot).first())
+    return view_of(lock, slot.name)
 
 
 def pin(swap: Swap, *, token: str | None, by: Requester) -> None:
@@ -197,6 +197,10 @@ def may_not_cancel(swap: Swap, token: str | None, by: Requester) -> Refusal | No
     if token is not None and lock_rules.hash_of(token) == lock.token_hash:
         return None
     return _locked(look(swap.slot))
+
+
+def _ttl(seconds: int) -> timedelta:
+    return timedelta(seconds=lock_rules.clamp_ttl(seconds))
 
 
 def _acquire(slot: Slot, wish: Wish) -> LockView:

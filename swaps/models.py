@@ -1,7 +1,7 @@
 """What should run: the catalog, swaps and their story, the swap lock, and what each slot serves."""
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -231,7 +231,7 @@ class SwapLock(models.Model):
     purpose = models.CharField(max_length=200, blank=True)
     token_hash = models.CharField(max_length=64, blank=True)  # SHA-256
     taken_by = models.CharField(max_length=80, blank=True)  # the actor, as the journal names them
-    ttl_seconds = models.PositiveIntegerField(default=0)
+    ttl = models.DurationField(default=timedelta)  # what a renewal gives again
     acquired_at = models.DateTimeField(null=True)
     renewed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cluster.models import Slot
 from swaps import runner
-from swaps.models import ModelDefinition, Swap
+from swaps.models import ModelDefinition, Swap, SwapLock
 from swaps.states import Status
 from tests.factories import ModelDefinitionFactory, SlotFactory, SwapFactory
 from tests.integration.conftest import Api
@@ -199,6 +199,7 @@ def test_a_running_swap_is_cancelled_once_and_can_be_tried_again(api: Api) -> No
 
 def test_the_address_of_the_lock_is_not_taken_for_a_swap(api: Api) -> None:
     swap = SwapFactory(slot=SlotFactory(name="main"))
+    SwapLock.objects.create(slot=swap.slot, active_swap=swap)
     for path in ("/api/swap/lock", "/api/swap/lock/", "/api/swap/lock?slot=main"):
         lock = api("read").get(path).json()
         assert (lock["held"], lock["slot"], lock["pinned_by"]) == (False, "main", swap.pk)
