@@ -3,12 +3,22 @@
 from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+from cluster.api.idempotency import HEADER, MUTATING, PATTERN, REPLAYED
 from cluster.api.problems import MEDIA_TYPE
 
 ALWAYS = (401, 403, 406)
 WITH_BODY = (400, 413, 415)
+WITH_KEY = (400, 409, 413, 422)  # a body too large to be compared with the first one is a 413
+IDEMPOTENCY_KEY = OpenApiParameter(
+    HEADER,
+    {"type": "string", "pattern": PATTERN},
+    OpenApiParameter.HEADER,
+    description="A key of your own. The same call under the same key is done once; for 24 h its answer is repeated, "
+    f"with {REPLAYED}: true.",
+)
 
 
 class ProblemErrorSerializer(serializers.Serializer[Any]):
@@ -37,6 +47,8 @@ class HouseSchema(AutoSchema):
         codes = {*ALWAYS, *named}
         if self.method in ("POST", "PUT"):
             codes.update(WITH_BODY)
+        if self.method in MUTATING:
+            codes.update(WITH_KEY)
         if self.method in ("GET", "DELETE"):
             codes.add(400)
         if "{" in self.path:
@@ -51,6 +63,10 @@ class HouseSchema(AutoSchema):
         if operation and scope:
             operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scope}`.".strip()
         return operation
+
+    def get_override_parameters(self) -> list[Any]:
+        """Every mutating call understands an Idempotency-Key."""
+        return [IDEMPOTENCY_KEY] if self.method in MUTATING and not self._is_open() else []
 
     def _get_format_parameters(self) -> list[Any]:
         return []

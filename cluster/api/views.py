@@ -5,12 +5,14 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cluster.api.fields import StrictSerializer
+from cluster.api.idempotency import Pledge, Replay, pledge, replayed
 from cluster.api.pagination import CursorPages
 from cluster.api.permissions import Grant
 from cluster.api.schema import HouseSchema
@@ -34,10 +36,34 @@ class HouseView(APIView):
     content_negotiation_class = ByAccept
     metadata_class = None
 
+    _pledge: Pledge | None = None
+
     @property
     def actor(self) -> str:
         """Who calls, as the journal names them."""
         return cast(Grant, self.request.auth).actor
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Last before the call itself: a call that was made before under its Idempotency-Key ends here."""
+        super().initial(request, *args, **kwargs)
+        if request.auth is not None:
+            self._pledge = pledge(request, self.actor)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        if isinstance(exc, Replay):
+            return replayed(exc.answer)
+        return super().handle_exception(exc)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Settles the Idempotency-Key, also when nobody expected how the call ended."""
+        failed = HttpResponse(status=500)
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+        except BaseException:
+            if self._pledge:
+                self._pledge.settle(failed)
+            raise
+        return self._pledge.settle(response) if self._pledge else response
 
     def body(self, kind: type[StrictSerializer]) -> dict[str, Any]:
         """The checked body. Raises ValidationError naming each field."""

@@ -14,7 +14,7 @@ from datetime import timedelta
 from django.db import connections
 from django.utils import timezone
 
-from cluster import nudge
+from cluster import idempotency, nudge
 from services.webhooks import delivery, outbox
 
 LOOK_EVERY_SECONDS = 2.0
@@ -44,6 +44,7 @@ class Dispatcher:
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY
             delivery.forget_old(now)
+            idempotency.forget_old()
 
     def run(self) -> None:
         """Tick until `close`. A tick that failed is told and forgotten: the next one comes."""
