@@ -14,7 +14,7 @@ from django.db.models.functions import Greatest
 from cluster.clock import database_now
 from swaps.lock_view import GRACE_SECONDS
 from swaps.models import SwapLock
-from swaps.querysets import unlocked_for
+from swaps.querysets import SwapLockQuerySet, unlocked_for
 
 DELAY_AFTER_FORCE = timedelta(seconds=15)
 FREE: dict[str, Any] = {
@@ -38,18 +38,21 @@ class Wish:
     actor: str
 
 
+def takeable(slot_id: int, wish: Wish) -> SwapLockQuerySet:
+    """The row, when `wish` may have it: free, or held with the same holder and token."""
+    in_time = Q(expires_at__gt=database_now()) | Q(active_swap__isnull=False)
+    return SwapLock.objects.filter((_own(wish) & in_time) | unlocked_for(wish.actor), slot_id=slot_id)
+
+
 def take(slot_id: int, wish: Wish) -> bool:
     """A new hold when the lock is free; more time when holder and token are those of the hold. A new hold has a new
     fence. A hold that lapsed is neither: `expire` ends it first, so that it is told and never revived."""
-    own = Q(holder=wish.holder, token_hash=wish.token_hash)
 
     def kept(column: str, new: Any) -> Case:
-        return Case(When(own, then=F(column)), default=new)
+        return Case(When(_own(wish), then=F(column)), default=new)
 
     now = database_now()
-    in_time = Q(expires_at__gt=now) | Q(active_swap__isnull=False)
-    rows = SwapLock.objects.filter((own & in_time) | unlocked_for(wish.actor), slot_id=slot_id)
-    taken = rows.update(
+    taken = takeable(slot_id, wish).update(
         fence=kept("fence", F("fence") + 1),
         grant_fence=kept("grant_fence", F("fence") + 1),
         holder=wish.holder,
@@ -63,6 +66,11 @@ def take(slot_id: int, wish: Wish) -> bool:
         swap_count=kept("swap_count", Value(0)),
     )
     return taken == 1
+
+
+def _own(wish: Wish) -> Q:
+    """No clock in it: where it decides between old and new values it must say the same for every column."""
+    return Q(holder=wish.holder, token_hash=wish.token_hash)
 
 
 def prolong(slot_id: int, token_hash: str, ttl: timedelta | None) -> bool:

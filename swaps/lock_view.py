@@ -77,10 +77,6 @@ class LockView:
     def retry_after_seconds(self) -> int:
         return max(1, min(ceil(self.free_in_seconds), LONGEST_RETRY_SECONDS))
 
-    def free_for(self, actor: str) -> bool:
-        """Asking now would have succeeded. For words only: the UPDATE decides."""
-        return not self.held and not self.active_swap and not self.delays(actor)
-
     def delays(self, actor: str) -> bool:
         return self.delay_until is not None and self.delay_until > self.server_time and self.delay_for != actor
 

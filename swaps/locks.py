@@ -210,9 +210,8 @@ def _acquire(slot: Slot, wish: Wish) -> LockView:
                 _begin_hold(slot)
                 return look(slot)
         _expire_of(slot)
-        view = look(slot)
-        if not view.free_for(wish.actor):
-            raise _held(view, wish)
+        if not lock_rows.takeable(slot.pk, wish).exists():
+            raise _held(look(slot), wish)
     raise _changed_hands(slot)
 
 
