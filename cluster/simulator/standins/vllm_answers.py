@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Answer = tuple[int, str, bytes | AsyncIterator[bytes]]
 
 JSON, SSE, TEXT = "application/json", "text/event-stream; charset=utf-8", "text/plain; version=0.0.4; charset=utf-8"
+NEED_THE_ENGINE = frozenset({"/health", "/ping", "/v1/chat/completions", "/v1/completions"})
 TOKEN_SECONDS = 0.01
 SENTENCE = "This answer comes from a simulated DGX Spark that serves {model} and has no weights to think with."
 
@@ -37,6 +38,8 @@ class Answers:
     async def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         if path.startswith("/v1") and self._keys and not self._authorized(headers):
             return 401, JSON, _json({"error": "Unauthorized"})
+        if self._launch.dead and path in NEED_THE_ENGINE:
+            return 503, JSON, _json({"error": {"message": "EngineCore encountered an issue.", "code": 503}})
         if path in {"/health", "/ping"}:
             return 200, "", b""
         if path == "/version":

@@ -36,6 +36,8 @@ async def _serve(launch: Launch, flags: Flags) -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop)
     answers = Answers(flags, launch)
+    if launch.faults.number("crash-after-ready", 2.0) == 0:
+        launch.end()  # no request is answered
     server = await asyncio.start_server(Connection(answers).run, sock=launch.socket, backlog=2048)
     launch.announce()
     say = launch._say

@@ -49,6 +49,7 @@ class Launch:
         self.nodes = self.world if self.ray else flags.integer("nnodes", 1)
         self.model = Model(flags, max(1, self.nodes))
         self.socket: socket.socket | None = None
+        self._ended = False
         self.began = time.time()
         self._engine = 0
         self._life = -1
@@ -78,8 +79,14 @@ class Launch:
         else:
             self._compile_and_capture()
 
+    @property
+    def dead(self) -> bool:
+        """The API server lives on without its engine, for the moment until it notices."""
+        return bool(self._engine) and (self._ended or _closed(self._life))
+
     def end(self) -> None:
         """Take the engine along and leave the rendezvous."""
+        self._ended = True
         if self._place:
             rendezvous.leave(self._place, f"rank-{self.rank}")
         if self._engine:
@@ -260,7 +267,7 @@ class Launch:
 
     def check_alive(self) -> None:
         """EngineDied when the engine or a node of the launch is gone."""
-        if self._engine and _closed(self._life):
+        if self.dead:
             text = self.words.api(
                 "core_client.py:612", f"{self.words.engine} died unexpectedly, shutting down client.", "ERROR"
             )

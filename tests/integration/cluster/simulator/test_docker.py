@@ -82,7 +82,7 @@ def test_log_times_since_and_tail(sparks: Simulator) -> None:
 
 
 def test_following_a_log_ends_with_the_container(sparks: Simulator) -> None:
-    sparks.run(1, f"{IDLE} vllm-node bash -c 'echo first; sleep 0.4; echo last'")
+    sparks.run(1, f"{IDLE} vllm-node bash -c 'echo first; sleep 2; echo last'")
     assert sparks.run(1, "docker logs -f box").out == "first\nlast\n"
     wait_until(lambda: not sparks.run(1, "docker ps -aq").out)
 
