@@ -68,7 +68,9 @@ class Spark:
         return self.spawn("bash", "-c", command.wire())
 
     def spawn(self, *argv: str) -> "subprocess.Popen[str]":
-        child = subprocess.Popen(argv, env=self._env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        child = subprocess.Popen(
+            argv, cwd=self.home, env=self._env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self.children.append(child)
         return child
 
