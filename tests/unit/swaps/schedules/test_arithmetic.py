@@ -1,6 +1,5 @@
 """When a rule comes due, checked against a clock that is walked minute by minute."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
@@ -11,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swaps.schedules.arithmetic import Rule, fires_between, moment_of, next_fires
+from tests.unit.swaps.schedules.walked_clock import MINUTE, Line, walked
 
-MINUTE = timedelta(minutes=1)
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 # The day before each change. Lord Howe changes by half an hour, Troll by two; Santiago and Cairo at midnight.
 NIGHTS = [
@@ -31,28 +30,6 @@ NIGHTS = [
     ("Asia/Kolkata", datetime(2026, 3, 28, 12)),
     ("UTC", datetime(2026, 3, 28, 12)),
 ]
-
-
-@dataclass(frozen=True)
-class Line:
-    """A cron line and, beside it, what it means."""
-
-    text: str
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    weekdays: frozenset[int]
-    any_day: bool
-    any_weekday: bool
-
-    @property
-    def names_times_of_day(self) -> bool:
-        return not self.text.startswith("*") and not self.text.split()[1].startswith("*")
-
-    def matches(self, wall: datetime) -> bool:
-        in_month, in_week = wall.day in self.days, wall.isoweekday() % 7 in self.weekdays
-        day = (in_month and in_week) if self.any_day or self.any_weekday else (in_month or in_week)
-        return day and wall.minute in self.minutes and wall.hour in self.hours
 
 
 @st.composite
@@ -81,26 +58,6 @@ def lines(draw: st.DrawFn) -> Line:
     weekday, weekdays = draw(fields(0, 6, star=True if always else None))
     text = f"{minute} {hour} {day} * {weekday}"
     return Line(text, minutes, hours, days, weekdays, day.startswith("*"), weekday.startswith("*"))
-
-
-def walked(line: Line, zone: ZoneInfo, start: datetime, end: datetime) -> list[datetime]:
-    """What a cron that never sleeps would run in [start, end): the day before is walked too, to know the clock."""
-    found: list[datetime] = []
-    at = start - timedelta(days=1)
-    shown = at.astimezone(zone).replace(tzinfo=None) - MINUTE
-    newest = shown  # the latest time the clock has shown
-    while at < end:
-        wall = at.astimezone(zone).replace(tzinfo=None)
-        passed_over = [shown + MINUTE * n for n in range(1, int((wall - shown) / MINUTE))]
-        if line.names_times_of_day:
-            due = any(line.matches(w) for w in passed_over) or (line.matches(wall) and wall > newest)
-        else:
-            due = line.matches(wall)
-        if due and at >= start:
-            found.append(at)
-        shown, newest = wall, max(newest, wall)
-        at += MINUTE
-    return found
 
 
 @settings(max_examples=150, deadline=None)
