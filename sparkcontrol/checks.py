@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from services.webhooks import guard
+
 TAG = "sparkcontrol"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -64,3 +66,13 @@ def secrets_readable_by_others(**_: Any) -> Sequence[CheckMessage]:
         for path in files
         if path.exists() and path.stat().st_mode & 0o077
     ]
+
+
+@register(TAG)
+def webhook_networks(**_: Any) -> Sequence[CheckMessage]:
+    try:
+        guard.parse_allowances(settings.WEBHOOK_NETWORKS)
+    except ValueError as error:
+        hint = "Write for example: private,external or private,127.0.0.0/8"
+        return [Error(f"SPARKCONTROL_WEBHOOK_NETWORKS: {error}", hint=hint, id="sparkcontrol.E003")]
+    return []

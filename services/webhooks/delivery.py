@@ -78,12 +78,21 @@ def _drain(endpoint_id: int, claim: str, sender: Sender, clock: Clock, ended: th
         delivery = _next(endpoint) if endpoint else None
         if endpoint is None or delivery is None:
             return
-        outcome = attempt(endpoint, delivery, sender, clock())
+        outcome = _attempt_safely(endpoint, delivery, sender, clock())
         go_on = settle(endpoint, delivery, outcome, clock())
 
 
 def _next(endpoint: WebhookEndpoint) -> Delivery | None:
     return Delivery.objects.pending().filter(endpoint=endpoint).select_related("message").in_order().first()
+
+
+def _attempt_safely(endpoint: WebhookEndpoint, delivery: Delivery, sender: Sender, now: datetime) -> Outcome:
+    try:
+        return attempt(endpoint, delivery, sender, now)
+    except Exception:
+        # It must count as a failure, or the same message would be tried again without a pause for ever.
+        log.exception("delivery %s could not be attempted", delivery.pk)
+        return Outcome(None, 0, "Spark Control made an error, which is in the worker's log; please report it.")
 
 
 def attempt(endpoint: WebhookEndpoint, delivery: Delivery, sender: Sender, now: datetime) -> Outcome:
