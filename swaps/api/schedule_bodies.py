@@ -15,7 +15,7 @@ from swaps.schedules.arithmetic import Rule
 from swaps.schedules.checking import LONGEST_CRON, MOST_TIMES, in_zone, known_zone, read_time
 from swaps.schedules.drafts import LONGEST_TITLE, Draft
 from swaps.schedules.rows import REFRESH_SECONDS, ScheduleKind
-from swaps.warm_wish import FIRST_TOKEN, KINDS, MOST_CHARACTERS
+from swaps.warm_wish import FIRST_TOKEN, KINDS
 
 INTERNAL_KINDS = [kind.value for kind in ScheduleKind if kind is not ScheduleKind.EXTERNAL]
 # The fields of Draft and Rule by the names the API has for them.
@@ -41,8 +41,8 @@ class ScheduleBody(RuleBody):
     title = Text(max_length=LONGEST_TITLE, allow_blank=True, default="", help_text="Made from the rest when blank.")
     rollback = Boolean(default=False, help_text="Of a swap: bring the last good model back when it fails.")
     warm_kind = serializers.ChoiceField(choices=list(KINDS), default=FIRST_TOKEN)
-    prompt = Text(max_length=MOST_CHARACTERS, allow_blank=True, default="", help_text="Of a warm-up.")
-    system = Text(max_length=MOST_CHARACTERS, allow_blank=True, default="", help_text="Of a warm-up.")
+    prompt = Text(allow_blank=True, default="", help_text="Of a warm-up.")
+    system = Text(allow_blank=True, default="", help_text="Of a warm-up.")
     enabled = Boolean(default=True)
     grace_seconds = Integer(min_value=60, default=300, help_text="How late a missed run is still made up for.")
     give_up_after_seconds = Integer(

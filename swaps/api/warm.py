@@ -11,13 +11,15 @@ from cluster.api.views import HouseView
 from swaps import actions
 from swaps.api.shapes import SwapSerializer
 from swaps.api.swaps import TOKEN, accepted, lock_token_of, requester
-from swaps.warm_wish import FIRST_TOKEN, KINDS, MOST_CHARACTERS, WarmWish
+from swaps.warm_wish import FIRST_TOKEN, KINDS, WarmWish
 
 
 class WarmBody(StrictSerializer):
     kind = serializers.ChoiceField(choices=list(KINDS), default=FIRST_TOKEN)
-    prompt = Text(max_length=MOST_CHARACTERS, allow_blank=True, default="", help_text="A short one when not given.")
-    system = Text(max_length=MOST_CHARACTERS, allow_blank=True, default="", help_text="The prefix requests share.")
+    prompt = Text(
+        allow_blank=True, default="", help_text="A short one when not given. Limited with system to 400,000 characters."
+    )
+    system = Text(allow_blank=True, default="", help_text="The prefix requests share.")
     lock_token = Text(max_length=200, allow_null=True, default=None, help_text="Of the swap lock, when you hold it.")
     wait = Integer(min_value=0, max_value=MAX_WAIT_SECONDS, default=0, help_text="Seconds to wait for the end.")
 
