@@ -267,12 +267,13 @@ def delete_model(key: str, by: Requester, *, expected_version: int | None = None
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """Keys by what the import did with them; `skipped` has the problems of each."""
+    """Keys by what the import did with them; `skipped` has the problems of each, `remarks` what was read but unused."""
 
     added: list[str]
     changed: list[str]
     unchanged: list[str]
     skipped: list[tuple[str, list[str]]]
+    remarks: list[tuple[str, str]]
 
 
 def import_catalog(text: str, by: Requester) -> ImportReport:
@@ -282,7 +283,7 @@ def import_catalog(text: str, by: Requester) -> ImportReport:
     except CatalogError as error:
         raise Invalid("invalid", str(error), errors=[{"field": "catalog", "message": str(error)}]) from error
     skipped = [(entry.key, [problem.message for problem in entry.problems]) for entry in catalog.skipped]
-    report = ImportReport([], [], [], skipped)
+    report = ImportReport([], [], [], skipped, [(remark.key, remark.message) for remark in catalog.remarks])
     with transaction.atomic():
         for definition in catalog.definitions:
             _import(definition, by, report)

@@ -84,6 +84,7 @@ class ModelsImportView(HouseView):
         text = request.data if isinstance(request.data, str) else self.body(CatalogBody)["yaml"]
         report: dict[str, Any] = asdict(actions.import_catalog(text, requester(self)))
         report["skipped"] = [{"key": key, "problems": problems} for key, problems in report["skipped"]]
+        report["remarks"] = [{"key": key, "message": message} for key, message in report["remarks"]]
         return Response(report)
 
 

@@ -205,8 +205,14 @@ class SkippedSerializer(serializers.Serializer[Any]):
     problems = serializers.ListField(child=serializers.CharField())
 
 
+class RemarkSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    message = serializers.CharField()
+
+
 class ImportReportSerializer(serializers.Serializer[Any]):
     added = serializers.ListField(child=serializers.CharField())
     changed = serializers.ListField(child=serializers.CharField())
     unchanged = serializers.ListField(child=serializers.CharField())
     skipped = SkippedSerializer(many=True)
+    remarks = RemarkSerializer(many=True)

@@ -77,7 +77,7 @@ def _entries(data: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(data, dict) and isinstance(data.get("models"), (dict, list)):
         data = data["models"]
     if data is None:
-        return
+        raise CatalogError("The file holds nothing. Write one entry per key.")
     if not isinstance(data, (dict, list)):
         raise CatalogError("The file is neither a mapping nor a list. Write one entry per key.")
     if len(data) > MAX_ENTRIES:

@@ -87,7 +87,7 @@ def test_what_is_exported_is_imported_without_loss(api: Api, kind: str) -> None:
     else:
         report = client.post("/api/models/import", content=text, headers={"Content-Type": kind})
 
-    assert report.json() == {"added": ["gpt-oss-120b"], "changed": [], "unchanged": [], "skipped": []}
+    assert report.json() == {"added": ["gpt-oss-120b"], "changed": [], "unchanged": [], "skipped": [], "remarks": []}
     assert {name: client.get("/api/models/gpt-oss-120b").json()[name] for name in GPT} == GPT
 
 

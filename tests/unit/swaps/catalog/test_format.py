@@ -59,9 +59,15 @@ def test_only_what_is_set_is_written() -> None:
 
 
 def test_an_empty_catalog_is_no_error() -> None:
-    for text in ("", "# nothing\n", "{}", "[]", "models: {}", "---\n"):
+    for text in ("{}", "[]", "models: {}"):
         assert load_catalog(text) == Catalog(())
     assert load_catalog(dump_catalog([])) == Catalog(())
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "null"])
+def test_a_file_that_holds_nothing_is_told(text: str) -> None:
+    with pytest.raises(CatalogError, match="holds nothing"):
+        load_catalog(text)
 
 
 _WORD = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30)
