@@ -48,12 +48,12 @@ def test_every_documented_variable_of_the_simulator_is_read() -> None:
 
 
 def test_nothing_but_env_py_reads_the_environment() -> None:
-    """Children get a copy of it: that is the supervisor's business, and Celery's start needs one name."""
+    """Children get a copy of it: the supervisor's business. The simulator and sparkctl are programs of their own."""
     allowed = {f"sparkcontrol/{name}.py" for name in ("env", "supervisor", "celery", "worker", "asgi")}
     readers = {
         str(path.relative_to(ROOT))
         for package in ("sparkcontrol", "services", "swaps", "cluster")
         for path in (ROOT / package).rglob("*.py")
-        if "simulator" not in path.parts and re.search(r"os\.(environ|getenv)", path.read_text())
+        if not {"simulator", "sparkctl"} & set(path.parts) and re.search(r"os\.(environ|getenv)", path.read_text())
     }
     assert readers <= allowed
