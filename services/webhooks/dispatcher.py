@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from django.db import connections
+from django.db import close_old_connections, connections
 from django.utils import timezone
 
 from cluster import idempotency, nudge
@@ -56,6 +56,7 @@ class Dispatcher:
         finally:
             nudge.unlisten(ear)
             self._threads.shutdown(wait=False, cancel_futures=True)
+            connections.close_all()
 
     def _wait(self, ear: socket.socket) -> None:
         """Until one of our doorbells rings, or 2 s."""
@@ -77,7 +78,7 @@ class Dispatcher:
                 "The webhook dispatcher's look around failed; the next one comes in %s s.", LOOK_EVERY_SECONDS
             )
         finally:
-            connections.close_all()
+            close_old_connections()  # one that broke must not be kept
 
     def _start(self, endpoint_id: int) -> None:
         with self._guard:
