@@ -123,7 +123,7 @@ def schedule_document(schedule: Schedule, now: datetime) -> dict[str, Any]:
         "refresh_interval_seconds": schedule.refresh_seconds if external else None,
         "refreshed_at": moment(schedule.refreshed_at),
         "stale": schedule.is_stale(now),
-        "stale_at": moment(schedule.stale_at()) if external else None,
+        "stale_at": moment(schedule.stale_at),
         "version": schedule.version,
         "created_at": moment(schedule.created_at),
         "updated_at": moment(schedule.updated_at),

@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
                 ('give_up_after_seconds', models.PositiveIntegerField(null=True)),
                 ('refresh_seconds', models.PositiveIntegerField(default=86400)),
                 ('refreshed_at', models.DateTimeField(null=True)),
+                ('stale_at', models.DateTimeField(null=True)),
                 ('stale_told_at', models.DateTimeField(null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),

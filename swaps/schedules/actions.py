@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,6 +22,7 @@ NEXT_SHOWN = 5
 MOST_INTERNAL = 200
 MOST_EXTERNAL = 500
 LONGEST_REF = 80
+MISSED_REFRESHES_MEAN_STALE = 2
 
 
 class NotYours(Refusal):
@@ -140,7 +141,7 @@ def _insert(owner: str, ref: str, draft: Draft, by: Requester, now: datetime) ->
     try:
         with transaction.atomic():
             schedule = Schedule.objects.create(
-                owner=owner, ref=ref, registered_by=by.actor, refreshed_at=now, **draft.columns()
+                owner=owner, ref=ref, registered_by=by.actor, **_fresh(draft, now), **draft.columns()
             )
     except IntegrityError:
         return None  # the same owner registers it from two places at once
@@ -152,13 +153,18 @@ def _refresh(schedule: Schedule, draft: Draft, by: Requester, now: datetime) -> 
     columns = draft.columns()
     differs = any(getattr(schedule, name) != value for name, value in columns.items())
     rows = Schedule.objects.filter(pk=schedule.pk)
-    rows.update(refreshed_at=now, stale_told_at=None)
+    rows.update(stale_told_at=None, **_fresh(draft, now))
     if differs:
         rows.update(version=F("version") + 1, updated_at=timezone.now(), **columns)
     schedule.refresh_from_db()
     if differs:
         tell_schedule("schedule.changed", schedule, f"{schedule.owner} changed {schedule.title}.", by.actor)
     return schedule
+
+
+def _fresh(draft: Draft, now: datetime) -> dict[str, datetime]:
+    silence = timedelta(seconds=MISSED_REFRESHES_MEAN_STALE * draft.refresh_seconds)
+    return {"refreshed_at": now, "stale_at": now + silence}
 
 
 def _anchor(known: Schedule | None, rule: Rule, now: datetime) -> datetime:

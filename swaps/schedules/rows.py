@@ -1,6 +1,6 @@
 """Rows of schedules. swaps.models imports them, so nothing here imports swaps.models."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -19,7 +19,6 @@ REF = RegexValidator(
 )
 REFRESH_SECONDS = 24 * 3600
 SHORTEST_REFRESH_SECONDS = 60
-MISSED_REFRESHES_MEAN_STALE = 2
 
 
 class ScheduleKind(models.TextChoices):
@@ -69,6 +68,7 @@ class Schedule(models.Model):
 
     refresh_seconds = models.PositiveIntegerField(default=REFRESH_SECONDS)  # external
     refreshed_at = models.DateTimeField(null=True)  # external: last registered
+    stale_at = models.DateTimeField(null=True)  # external: when its owner will have missed two refreshes
     stale_told_at = models.DateTimeField(null=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
@@ -125,11 +125,7 @@ class Schedule(models.Model):
 
     def is_stale(self, now: datetime) -> bool:
         """Its owner has missed two refreshes, so what it says may not be true any more."""
-        return self.is_external and self.refreshed_at is not None and self.stale_at() <= now
-
-    def stale_at(self) -> datetime:
-        since = self.refreshed_at or self.created_at
-        return since + timedelta(seconds=MISSED_REFRESHES_MEAN_STALE * self.refresh_seconds)
+        return self.stale_at is not None and self.stale_at <= now
 
 
 class RunState(models.TextChoices):

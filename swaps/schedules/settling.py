@@ -8,8 +8,6 @@ from django.db.models import Q
 from cluster.models import Spark, SshState
 from swaps.models import Serving, Swap
 from swaps.schedules.rows import (
-    MISSED_REFRESHES_MEAN_STALE,
-    SHORTEST_REFRESH_SECONDS,
     RunState,
     Schedule,
     ScheduleKind,
@@ -20,7 +18,6 @@ from swaps.states import Status
 
 SWEEP_LIMIT = timedelta(seconds=120)  # a probe takes at most 20 s, and some may wait for a free task worker
 MOST_AT_ONCE = 200
-SHORTEST_SILENCE = timedelta(seconds=MISSED_REFRESHES_MEAN_STALE * SHORTEST_REFRESH_SECONDS)
 
 
 def settle(now: datetime) -> None:
@@ -76,10 +73,8 @@ def _sweep_sentence() -> str:
 
 def tell_stale(now: datetime) -> None:
     """One Event when an owner has missed two refreshes; a refresh makes the schedule fresh again."""
-    silent = Schedule.objects.external().filter(stale_told_at=None, refreshed_at__lt=now - SHORTEST_SILENCE)
+    silent = Schedule.objects.external().filter(stale_told_at=None, stale_at__lte=now)
     for schedule in silent.select_related("slot"):
-        if not schedule.is_stale(now):
-            continue
         with transaction.atomic():
             untold = Schedule.objects.filter(pk=schedule.pk, stale_told_at=None, refreshed_at=schedule.refreshed_at)
             if untold.update(stale_told_at=now) == 1:
