@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from services.api.docs import DocsView, SchemaView
+from services.api.sparkctl import sparkctl
 
 urlpatterns = [
     path("", include("cluster.api.urls")),
@@ -10,4 +11,5 @@ urlpatterns = [
     path("", include("services.api.urls")),
     path("api/schema", SchemaView.as_view()),
     path("api/docs", DocsView.as_view()),
+    path("sparkctl", sparkctl),
 ]

@@ -8,8 +8,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 ANSWER_SECONDS = 60.0
 SILENCE_SECONDS = 45.0  # a stream shows every 15 s that it lives
@@ -53,8 +54,7 @@ class Api:
             is_address = False
         if not is_address:
             raise Misuse(f"{url} is no address of Spark Control; write it as http://HOST:9999.")
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise Misuse("The key has characters that no key has; copy it again, or make a new one.")
+        refuse_unsendable("key", key)
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def open(self, method: str, path: str, body: Any = None, *, timeout: float = ANSWER_SECONDS, **more: str) -> Any:
@@ -66,7 +66,7 @@ class Api:
             line.connect()
         with self._talking(sent=True):
             text = None if body is None else json.dumps(body)
-            line.request(method, self.where.path + path, text, {**self.headers, **kind, **given})
+            line.request(method, quote(self.where.path, safe="/%") + path, text, {**self.headers, **kind, **given})
             answer = line.getresponse()
             if answer.status < 300:
                 return answer
@@ -94,9 +94,9 @@ class Api:
                     raise
                 time.sleep(no.wait or 1)
 
-    def pages(self, path: str) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, **wanted: str) -> Iterator[dict[str, Any]]:
         """Every item of a list."""
-        query = ""
+        query = urlencode({"limit": 200, **wanted})
         while True:
             page = self.call("GET", f"{path}?{query}")
             yield from page["results"]
@@ -111,7 +111,7 @@ class Api:
         """
         patience = 0.0 if after is None else PATIENCE_SECONDS
         while True:
-            answer = patiently(lambda: self._join(path, after), patience)
+            answer = patiently(partial(self._join, path, after), patience)
             if answer.status == 204:
                 return
             patience = PATIENCE_SECONDS
@@ -135,10 +135,16 @@ class Api:
         """Whatever a network does wrong is Unreached."""
         try:
             yield
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             hint = "See whether it runs; SPARKCTL_URL or sparkctl login give another address."
             raise Unreached(f"Spark Control at {self.url} does not answer ({why}). {hint}", sent) from None
+
+
+def refuse_unsendable(what: str, secret: str) -> None:
+    """Raises Misuse, which does not show the secret."""
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise Misuse(f"The {what} has characters that no {what} has; copy it again, or get a new one.")
 
 
 def is_cut_off(no: Refused) -> bool:

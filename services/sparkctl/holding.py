@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,13 +13,13 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlencode
 
-from services.sparkctl.calls import PASSING, Api, Misuse, Refused, patiently
-from services.sparkctl.words import Args, complain, moment, say, show, span
+from services.sparkctl.calls import PASSING, Api, Misuse, Refused, patiently, refuse_unsendable
+from services.sparkctl.words import Args, complain, moment, show, span
 
 LOCK = "/api/swap/lock"
 TOKEN_NAMES = ("SPARKCTL_LOCK_TOKEN", "SPARK_LOCK_TOKEN")
 LOST, NOT_STARTED, NOT_FOUND, BY_SIGNAL = 4, 126, 127, 128
-LONGEST_ASK_SECONDS = 25
+LONGEST_ASK_SECONDS = 5  # a server that waits for us may grant the lock after we left, so it is never asked for long
 RENEW_AGAIN_SECONDS = 1.0
 LONGEST_RENEWAL_SECONDS = 10.0
 RELEASE_SECONDS = 10.0
@@ -42,7 +41,9 @@ def new_token() -> str:
 
 def token_of(args: Args) -> str:
     """Of the lock the caller holds; blank when none was given."""
-    return args.token or next((os.environ[name] for name in TOKEN_NAMES if os.environ.get(name)), "")
+    token: str = args.token or next((os.environ[name] for name in TOKEN_NAMES if os.environ.get(name)), "")
+    refuse_unsendable("token", token)
+    return token
 
 
 def own_token(args: Args) -> str:
@@ -52,12 +53,26 @@ def own_token(args: Args) -> str:
     return token
 
 
-def look(api: Api, args: Args) -> Any:
-    return api.call("GET", LOCK + (f"?{urlencode({'slot': args.slot})}" if args.slot else ""))
+def look(api: Api, slot: str | None) -> Any:
+    """The lock of a slot, of the default one without a name."""
+    return api.call("GET", LOCK + (f"?{urlencode({'slot': slot})}" if slot else ""))
 
 
 def acquire(api: Api, args: Args, token: str) -> Any:
-    """The lock as it was granted; asks for up to `args.wait` seconds. Raises Refused."""
+    """The lock under a new token, waited for up to `args.wait` seconds. Raises Refused."""
+    try:
+        return extend(api, args, token)
+    except (KeyboardInterrupt, Interrupted):
+        complain("Taking back the question for the lock.")
+        for seconds in (0, LONGEST_ASK_SECONDS if args.wait else 0):
+            time.sleep(seconds)
+            with contextlib.suppress(Refused):
+                release(api, args.slot, token)
+        raise
+
+
+def extend(api: Api, args: Args, token: str) -> Any:
+    """The same under a token that may have the lock already. Raises Refused."""
     body = {"holder": args.holder, "purpose": args.purpose, "ttl_seconds": args.ttl, "token": token, "slot": args.slot}
     ends_at = time.monotonic() + args.wait
     while True:
@@ -91,19 +106,27 @@ def sentence_of(lock: dict[str, Any]) -> str:
     return f"{lock['holder']}{known_as} holds the lock of {lock['slot']}{purpose} {until}, fence {lock['fence']}.{hint}"
 
 
+def in_foreground() -> bool:
+    """Somebody sits at the terminal we run on."""
+    with contextlib.suppress(OSError, ValueError):
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    return False
+
+
 # The verbs
 
 
 def lock_acquire(api: Api, args: Args) -> int:
     """The token alone on stdout: TOKEN=$(sparkctl lock acquire)."""
-    lock = acquire(api, args, token_of(args) or new_token())
+    token = token_of(args)
+    lock = extend(api, args, token) if token else acquire(api, args, new_token())
     if not args.json:
         complain(sentence_of(lock))
     return show(args, lock, [lock["token"]])
 
 
 def lock_show(api: Api, args: Args) -> int:
-    lock = look(api, args)
+    lock = look(api, args.slot)
     return show(args, lock, [sentence_of(lock)])
 
 
@@ -119,7 +142,7 @@ def lock_release(api: Api, args: Args) -> int:
 
 def lock_force(api: Api, args: Args) -> int:
     """Takes it from the holder that is seen now, and from nobody who comes after."""
-    fence = look(api, args)["fence"] if args.fence is None else args.fence
+    fence = look(api, args.slot)["fence"] if args.fence is None else args.fence
     body = {"slot": args.slot, "fence": fence, "reason": args.reason, "cancel_swap": args.cancel_swap}
     lock = api.call("POST", f"{LOCK}/force-release", body)
     return show(args, lock, [f"Released by force. {sentence_of(lock)}"])
@@ -150,11 +173,12 @@ class LockRun:
         self.ended = threading.Event()
         self.is_lost = False
         self.cut_off = False
+        self.trouble = ""
         self.process: subprocess.Popen[bytes] | None = None
         self.starting = False
         self.pending: int | None = None
         # On a terminal Ctrl-C reaches the command by itself; elsewhere a group of its own lets us end all of it.
-        self.own_group = not sys.stdin.isatty()
+        self.own_group = not in_foreground()
 
     def whole(self) -> int:
         maybe_held = True
@@ -183,20 +207,19 @@ class LockRun:
         self.good_until, self.renew_at = asked_at + self.ttl, asked_at + self.ttl / 3
 
     def run(self) -> int:
-        code = self.start()
-        if code:
-            return code
-        assert self.process is not None  # noqa: S101 - for the type checker
+        process = self.start()
+        if isinstance(process, int):
+            return process
         threading.Thread(target=self.keep, daemon=True).start()
-        code = self.process.wait()
+        code = process.wait()
         self.ended.set()
         if self.cut_off:
             return LOST
         return code if code >= 0 else BY_SIGNAL - code
 
-    def start(self) -> int:
-        """0, or the exit code a shell has for a command that cannot be started."""
-        environment = {**os.environ, **{name: self.token for name in TOKEN_NAMES}, "SPARKCTL_SLOT": self.slot or ""}
+    def start(self) -> subprocess.Popen[bytes] | int:
+        """The command running, or the exit code a shell has for one that cannot be started."""
+        environment = {**os.environ, **dict.fromkeys(TOKEN_NAMES, self.token), "SPARKCTL_SLOT": self.slot or ""}
         self.starting = True
         try:
             self.process = subprocess.Popen(self.args.command, env=environment, start_new_session=self.own_group)
@@ -205,7 +228,7 @@ class LockRun:
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
         if self.pending is not None:
             self.pass_on(self.pending)
-        return 0
+        return self.process
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         """The lock is held until the command has really ended, whoever asks for that."""
@@ -233,12 +256,15 @@ class LockRun:
             asked_at = time.monotonic()
             left = self.good_until - asked_at
             if left <= 0:
-                return self.lose(f"The lock of {self.slot} could not be renewed for {span(self.ttl)}, so it ran out.")
+                self.lose(f"The lock of {self.slot} could not be renewed and ran out. {self.trouble}")
+                return
             try:
                 renew(self.api, self.slot, self.token, min(left, LONGEST_RENEWAL_SECONDS))
             except Refused as no:
                 if no.status in (404, 412):
-                    return self.lose(str(no))
+                    self.lose(str(no))
+                    return
+                self.trouble = str(no)
                 self.renew_at = min(time.monotonic() + max(RENEW_AGAIN_SECONDS, no.wait), self.good_until)
             else:
                 self.count_from(asked_at)
@@ -248,7 +274,8 @@ class LockRun:
             return
         self.is_lost = True
         if self.args.keep_going:
-            return complain(f"{sentence} The command goes on, as you said (--keep-going).")
+            complain(f"{sentence} The command goes on, as you said (--keep-going).")
+            return
         self.cut_off = True
         complain(f"{sentence} The command is ended; --keep-going would let it go on.")
         self.pass_on(signal.SIGTERM)
