@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 
 from cluster import views as cluster
 from sparkcontrol import views
+from swaps import lock_views as locks
 from swaps import model_views as models
 from swaps import views as swaps
 
@@ -59,6 +60,10 @@ urlpatterns = [
     page("swaps/<int:swap_id>/cancel", swaps.swap_cancel, "swap-cancel"),
     page("swaps/<int:swap_id>/retry", swaps.swap_retry, "swap-retry"),
     page("slots/<str:name>/stop", swaps.slot_stop, "slot-stop"),
+    page("slots/<str:name>/lock", locks.lock_page, "lock"),
+    page("slots/<str:name>/lock/take", locks.lock_take, "lock-take"),
+    page("slots/<str:name>/lock/release", locks.lock_release, "lock-release"),
+    page("slots/<str:name>/lock/force", locks.lock_force, "lock-force"),
     page("sparks/", cluster.spark_list, "spark-list"),
     page("sparks/<str:name>/", cluster.spark_detail, "spark"),
     page("sparks/<str:name>/test", cluster.spark_test, "spark-test"),
@@ -69,6 +74,7 @@ urlpatterns = [
     page("settings/sparks/<str:name>/remove", cluster.spark_remove, "spark-remove"),
     page("settings/slots/new", cluster.slot_new, "slot-new"),
     page("settings/slots/<str:name>", cluster.slot_edit, "slot-edit"),
+    fragment("locks", locks.locks_fragment, "locks-fragment"),
     fragment("slots/<str:name>", swaps.slot_fragment, "slot-fragment"),
     fragment("swaps/<int:swap_id>", swaps.swap_fragment, "swap-fragment"),
     fragment("examine", swaps.examine_fragment, "examine-fragment"),

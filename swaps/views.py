@@ -11,9 +11,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from cluster.models import Slot
 from cluster.pages import actor_of, may, needs, tell_refusal
-from cluster.refusals import Conflict, Refusal
+from cluster.refusals import Conflict, Locked, Refusal
 from cluster.templatetags import show
-from swaps import actions, badges, heroes, model_rows, swap_rows
+from swaps import actions, badges, heroes, lock_pills, model_rows, swap_rows
 from swaps.checks import Check, CheckState
 from swaps.models import ModelDefinition, Serving, Swap, Trigger
 from swaps.states import BEFORE_STOP
@@ -36,6 +36,7 @@ class Ask:
     moved: bool = False
     can_roll_back_to: str = ""
     examine_url: str = ""
+    address: str = ""  # of this question, to look at the lock again
     checks: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -89,6 +90,7 @@ def hero_context(request: HttpRequest, slot: Slot) -> dict[str, object]:
         "models": heroes.catalog_choices(slot),
         "can_swap": may(request, "swap"),
         "can_edit": may(request, "config"),
+        "pill": lock_pills.of_slot(request, slot),
     }
 
 
@@ -100,11 +102,14 @@ def swap_new(request: HttpRequest) -> HttpResponse:
     model = get_object_or_404(ModelDefinition, key=given.get("model", ""))
     if request.method == "GET":
         return _ask(request, _ask_swap(slot, model), slot=slot, model=model)
-    if given.get("believed") != heroes.belief(slot):
-        return _moved(request, slot) or _ask(request, _ask_swap(slot, model, moved=True), 409, slot=slot, model=model)
+    if has_moved(request, slot):
+        return moved(request, slot) or _ask(request, _ask_swap(slot, model, moved=True), 409, slot=slot, model=model)
     try:
-        roll_back = given.get("rollback") == "yes"
-        return redirect("swap", actions.request_swap(slot, model.key, requester(request), rollback=roll_back).pk)
+        token = lock_pills.token_for(request, slot)
+        by, roll_back = requester(request), given.get("rollback") == "yes"
+        return redirect("swap", actions.request_swap(slot, model.key, by, rollback=roll_back, lock_token=token).pk)
+    except Locked as locked:
+        return _ask(request, _ask_swap(slot, model), locked.status, slot=slot, model=model)
     except Refusal as refusal:
         return tell_refusal(request, refusal, back=reverse("model", args=[model.key]))
 
@@ -121,6 +126,7 @@ def _ask_swap(slot: Slot, model: ModelDefinition, *, moved: bool = False) -> Ask
         moved=moved,
         can_roll_back_to=serving.model_label if serving and serving.model_key else "",
         examine_url=reverse("examine-fragment") + query,
+        address=reverse("swap-new") + query,
     )
 
 
@@ -147,10 +153,13 @@ def slot_stop(request: HttpRequest, name: str) -> HttpResponse:
     slot = _slot(name)
     if request.method == "GET":
         return _ask(request, _ask_stop(slot), slot=slot)
-    if request.POST.get("believed") != heroes.belief(slot):
-        return _moved(request, slot) or _ask(request, _ask_stop(slot, moved=True), 409, slot=slot)
+    if has_moved(request, slot):
+        return moved(request, slot) or _ask(request, _ask_stop(slot, moved=True), 409, slot=slot)
     try:
-        return redirect("swap", actions.request_stop(slot, requester(request)).pk)
+        token = lock_pills.token_for(request, slot)
+        return redirect("swap", actions.request_stop(slot, requester(request), lock_token=token).pk)
+    except Locked as locked:
+        return _ask(request, _ask_stop(slot), locked.status, slot=slot)
     except Refusal as refusal:
         return tell_refusal(request, refusal, back=reverse("home"))
 
@@ -168,6 +177,7 @@ def _ask_stop(slot: Slot, *, moved: bool = False) -> Ask:
         believed=heroes.belief(slot),
         danger=True,
         moved=moved,
+        address=reverse("slot-stop", args=[slot.name]),
     )
 
 
@@ -178,7 +188,7 @@ def swap_cancel(request: HttpRequest, swap_id: int) -> HttpResponse:
     if request.method == "GET" and swap.is_active:
         return _ask(request, _ask_cancel(swap))
     try:
-        actions.cancel_swap(swap, requester(request))
+        actions.cancel_swap(swap, requester(request), lock_token=lock_pills.token_for(request, swap.slot))
         messages.success(request, "Cancelling. The swap ends as soon as its current step lets go.")
     except Refusal as refusal:
         return tell_refusal(request, refusal, back=reverse("swap", args=[swap_id]))
@@ -203,12 +213,16 @@ def _ask_cancel(swap: Swap) -> Ask:
 @require_http_methods(["GET", "POST"])
 def swap_retry(request: HttpRequest, swap_id: int) -> HttpResponse:
     swap = _shown(swap_id)
+    slot = swap.slot
     if request.method == "GET":
-        return _ask(request, _ask_retry(swap))
-    if request.POST.get("believed") != heroes.belief(swap.slot):
-        return _moved(request, swap.slot) or _ask(request, _ask_retry(swap, moved=True), 409)
+        return _ask(request, _ask_retry(swap), slot=slot)
+    if has_moved(request, slot):
+        return moved(request, slot) or _ask(request, _ask_retry(swap, moved=True), 409, slot=slot)
     try:
-        return redirect("swap", actions.retry_swap(swap, requester(request)).pk)
+        token = lock_pills.token_for(request, slot)
+        return redirect("swap", actions.retry_swap(swap, requester(request), lock_token=token).pk)
+    except Locked as locked:
+        return _ask(request, _ask_retry(swap), locked.status, slot=slot)
     except Refusal as refusal:
         return tell_refusal(request, refusal, back=reverse("swap", args=[swap_id]))
 
@@ -223,6 +237,7 @@ def _ask_retry(swap: Swap, *, moved: bool = False) -> Ask:
         back=reverse("swap", args=[swap.pk]),
         believed=heroes.belief(swap.slot),
         moved=moved,
+        address=reverse("swap-retry", args=[swap.pk]),
     )
 
 
@@ -230,7 +245,13 @@ def _slot(name: str | None) -> Slot:
     return get_object_or_404(Slot.objects.with_sparks(), name=name) if name else actions.find_slot(None)
 
 
-def _moved(request: HttpRequest, slot: Slot) -> HttpResponse | None:
+def has_moved(request: HttpRequest, slot: Slot) -> bool:
+    """Did what the page said about the slot, or about its lock, change since it was opened?"""
+    now = lock_pills.of_slot(request, slot).belief
+    return request.POST.get("believed") != heroes.belief(slot) or request.POST.get("lock", now) != now
+
+
+def moved(request: HttpRequest, slot: Slot) -> HttpResponse | None:
     """A second click finds the swap the first one started, and shows that instead of asking again."""
     running = Swap.objects.active().filter(slot=slot).first()
     if running is None:
@@ -240,4 +261,7 @@ def _moved(request: HttpRequest, slot: Slot) -> HttpResponse | None:
 
 
 def _ask(request: HttpRequest, ask: Ask, status: int = 200, **context: object) -> HttpResponse:
-    return render(request, "swaps/ask.html", {"ask": ask, "moved_words": MOVED, **context}, status=status)
+    slot = context.get("slot")
+    pill = lock_pills.of_slot(request, slot) if isinstance(slot, Slot) else None
+    context = {"ask": ask, "moved_words": MOVED, "pill": pill, **context}
+    return render(request, "swaps/ask.html", context, status=status)

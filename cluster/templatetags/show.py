@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cluster.api.permissions import scopes_of_person
+
 register = template.Library()
 
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -75,6 +77,27 @@ def lasting(moment: datetime) -> SafeString:
     return format_html(
         '<time datetime="{}" title="since {}" data-lasting>{}</time>', moment.isoformat(), absolute(moment), words
     )
+
+
+@register.filter
+def left(moment: datetime) -> SafeString:
+    """A <time> that counts down: "8 min"."""
+    words = span_words((moment - timezone.now()).total_seconds())
+    return format_html(
+        '<time datetime="{}" title="until {}" data-left>{}</time>', moment.isoformat(), absolute(moment), words
+    )
+
+
+@register.filter
+def clock(moment: datetime | None) -> str:
+    """The time of day, with the day when it is not today: 14:32, Mon 14:32, 3 Dec 14:32."""
+    if moment is None:
+        return "–"
+    local = timezone.localtime(moment)
+    days = (local.date() - timezone.localdate()).days
+    if days == 0:
+        return f"{local:%H:%M}"
+    return f"{local:%a %H:%M}" if 0 < days < 7 else f"{local.day} {local:%b %H:%M}"
 
 
 def ago_words(age_seconds: float) -> str:
@@ -152,26 +175,34 @@ def phase_class(state: str) -> str:
 
 
 class Tab(NamedTuple):
+    """`wide`: only where there is room; on a phone the settings lead to it."""
+
     word: str
     icon: str
     url: str
     here: bool
+    wide: bool
 
 
-_TABS = (
-    ("Overview", "overview", "home"),
-    ("Models", "models", "model-list"),
-    ("Swaps", "swaps", "swap-list"),
-    ("Sparks", "sparks", "spark-list"),
-    ("Settings", "settings", "settings"),
+_TABS = (  # word, icon, page, the scope it takes
+    ("Overview", "overview", "home", "read"),
+    ("Models", "models", "model-list", "read"),
+    ("Swaps", "swaps", "swap-list", "read"),
+    ("Sparks", "sparks", "spark-list", "read"),
+    ("Settings", "settings", "settings", "config"),
 )
+_WIDE = ("webhook-list", "key-list")
 
 
 @register.simple_tag(takes_context=True)
 def tabs(context: dict[str, Any]) -> list[Tab]:
-    """The pages of the side bar, and which one this is."""
-    path = context["request"].path
-    urls = [(word, icon_name, reverse(name)) for word, icon_name, name in _TABS]
+    """The pages of the side bar that are open to this person, and which one this is."""
+    request = context["request"]
+    scopes = scopes_of_person(request.user)
+    urls = [
+        (word, icon_name, reverse(page), page in _WIDE) for word, icon_name, page, scope in _TABS if scope in scopes
+    ]
     return [
-        Tab(word, icon_name, url, path == url if url == "/" else path.startswith(url)) for word, icon_name, url in urls
+        Tab(word, icon_name, url, request.path == url if url == "/" else request.path.startswith(url), wide)
+        for word, icon_name, url, wide in urls
     ]

@@ -15,6 +15,9 @@
     for (const time of document.querySelectorAll("time[data-lasting]")) {
       time.textContent = span(Math.max(0, Math.round((now - Date.parse(time.dateTime)) / 1000)));
     }
+    for (const time of document.querySelectorAll("time[data-left]")) {
+      time.textContent = span(Math.max(0, Math.round((Date.parse(time.dateTime) - now) / 1000)));
+    }
     for (const since of document.querySelectorAll("[data-since]")) {
       since.textContent = exact(Math.max(0, Math.floor((now - Date.parse(since.dataset.since)) / 1000)));
     }

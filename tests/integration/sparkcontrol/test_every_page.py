@@ -29,6 +29,8 @@ PAGES = [
     "/swaps/{running}/",
     "/swaps/{running}/cancel",
     "/slots/main/stop",
+    "/slots/main/lock",
+    "/slots/main/lock/force",
     "/sparks/",
     "/sparks/spark-1/",
     "/settings/",
@@ -38,7 +40,13 @@ PAGES = [
     "/settings/slots/new",
     "/settings/slots/main",
 ]
-FRAGMENTS = ["/partials/slots/main", "/partials/swaps/{running}", "/partials/sparks", "/partials/sparks/spark-1"]
+FRAGMENTS = [
+    "/partials/slots/main",
+    "/partials/locks",
+    "/partials/swaps/{running}",
+    "/partials/sparks",
+    "/partials/sparks/spark-1",
+]
 
 
 @pytest.fixture

