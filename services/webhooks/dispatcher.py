@@ -69,6 +69,7 @@ class Dispatcher:
     def close(self) -> None:
         """Let the attempts that are on their way end, and start no new ones."""
         self.ended.set()
+        nudge.send("webhooks")  # it may be waiting for a doorbell
 
     def _tick_safely(self) -> None:
         try:
