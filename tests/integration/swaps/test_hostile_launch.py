@@ -36,4 +36,4 @@ def test_every_argument_arrives_as_it_was_written(slot: Slot, sparks: SimulatedS
         started = until(lambda n=fence: sparks.journal("spark-1", "vllm")[n - 1 : n], 10)
         assert tuple(started[0]["argv"]) == plan.vllm_argv
         site.on("spark-1", node_commands.stop_container(slot.container_name))
-    assert not [path for path in sparks.root.rglob("pwned*")]
+    assert not list(sparks.root.rglob("pwned*"))
