@@ -14,6 +14,8 @@ from cluster import views as cluster
 from sparkcontrol import views
 from swaps import lock_views as locks
 from swaps import model_views as models
+from swaps import plan_views as plan
+from swaps import schedule_views as schedules
 from swaps import views as swaps
 
 View = Callable[..., HttpResponse]
@@ -64,6 +66,14 @@ urlpatterns = [
     page("slots/<str:name>/lock/take", locks.lock_take, "lock-take"),
     page("slots/<str:name>/lock/release", locks.lock_release, "lock-release"),
     page("slots/<str:name>/lock/force", locks.lock_force, "lock-force"),
+    page("schedules/", schedules.schedule_list, "schedule-list"),
+    page("schedules/new", schedules.schedule_new, "schedule-new"),
+    page("schedules/<int:schedule_id>/", schedules.schedule_detail, "schedule"),
+    page("schedules/<int:schedule_id>/edit", schedules.schedule_edit, "schedule-edit"),
+    page("schedules/<int:schedule_id>/pause", schedules.schedule_pause, "schedule-pause"),
+    page("schedules/<int:schedule_id>/run", schedules.schedule_run, "schedule-run"),
+    page("schedules/<int:schedule_id>/delete", schedules.schedule_delete, "schedule-delete"),
+    page("schedules/<str:owner>/<str:ref>/", schedules.schedule_external, "schedule-external"),
     page("sparks/", cluster.spark_list, "spark-list"),
     page("sparks/<str:name>/", cluster.spark_detail, "spark"),
     page("sparks/<str:name>/test", cluster.spark_test, "spark-test"),
@@ -78,6 +88,8 @@ urlpatterns = [
     fragment("slots/<str:name>", swaps.slot_fragment, "slot-fragment"),
     fragment("swaps/<int:swap_id>", swaps.swap_fragment, "swap-fragment"),
     fragment("examine", swaps.examine_fragment, "examine-fragment"),
+    fragment("plan", plan.plan_fragment, "plan-fragment"),
+    fragment("schedules/preview", schedules.preview_fragment, "schedule-preview"),
     fragment("sparks", cluster.sparks_fragment, "sparks-fragment"),
     fragment("sparks/<str:name>", cluster.spark_fragment, "spark-fragment"),
     fragment("activity", cluster.activity_fragment, "activity-fragment"),

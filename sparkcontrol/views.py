@@ -10,6 +10,7 @@ from cluster.models import Slot
 from cluster.pages import may
 from cluster.views import sparks_context
 from swaps import heroes, lock_pills
+from swaps.plan_views import plan_context
 
 
 @require_safe
@@ -21,4 +22,4 @@ def home(request: HttpRequest) -> HttpResponse:
     ]
     context = {"heroes": shown, "events": activity.newest(), "refreshing": any(hero.running for hero, *_ in shown)}
     context |= {"can_swap": may(request, "swap"), "can_edit": may(request, "config")}
-    return render(request, "home.html", context | sparks_context())
+    return render(request, "home.html", context | sparks_context() | plan_context(request))

@@ -101,15 +101,17 @@ def swap_new(request: HttpRequest) -> HttpResponse:
     slot = _slot(given.get("slot"))
     model = get_object_or_404(ModelDefinition, key=given.get("model", ""))
     if request.method == "GET":
-        return _ask(request, _ask_swap(slot, model), slot=slot, model=model)
+        return ask_page(request, _ask_swap(slot, model), slot=slot, model=model)
     if has_moved(request, slot):
-        return moved(request, slot) or _ask(request, _ask_swap(slot, model, moved=True), 409, slot=slot, model=model)
+        return moved(request, slot) or ask_page(
+            request, _ask_swap(slot, model, moved=True), 409, slot=slot, model=model
+        )
     try:
         token = lock_pills.token_for(request, slot)
         by, roll_back = requester(request), given.get("rollback") == "yes"
         return redirect("swap", actions.request_swap(slot, model.key, by, rollback=roll_back, lock_token=token).pk)
     except Locked as locked:
-        return _ask(request, _ask_swap(slot, model), locked.status, slot=slot, model=model)
+        return ask_page(request, _ask_swap(slot, model), locked.status, slot=slot, model=model)
     except Refusal as refusal:
         return tell_refusal(request, refusal, back=reverse("model", args=[model.key]))
 
@@ -152,14 +154,14 @@ def examine_fragment(request: HttpRequest) -> HttpResponse:
 def slot_stop(request: HttpRequest, name: str) -> HttpResponse:
     slot = _slot(name)
     if request.method == "GET":
-        return _ask(request, _ask_stop(slot), slot=slot)
+        return ask_page(request, _ask_stop(slot), slot=slot)
     if has_moved(request, slot):
-        return moved(request, slot) or _ask(request, _ask_stop(slot, moved=True), 409, slot=slot)
+        return moved(request, slot) or ask_page(request, _ask_stop(slot, moved=True), 409, slot=slot)
     try:
         token = lock_pills.token_for(request, slot)
         return redirect("swap", actions.request_stop(slot, requester(request), lock_token=token).pk)
     except Locked as locked:
-        return _ask(request, _ask_stop(slot), locked.status, slot=slot)
+        return ask_page(request, _ask_stop(slot), locked.status, slot=slot)
     except Refusal as refusal:
         return tell_refusal(request, refusal, back=reverse("home"))
 
@@ -186,7 +188,7 @@ def _ask_stop(slot: Slot, *, moved: bool = False) -> Ask:
 def swap_cancel(request: HttpRequest, swap_id: int) -> HttpResponse:
     swap = _shown(swap_id)
     if request.method == "GET" and swap.is_active:
-        return _ask(request, _ask_cancel(swap))
+        return ask_page(request, _ask_cancel(swap))
     try:
         actions.cancel_swap(swap, requester(request), lock_token=lock_pills.token_for(request, swap.slot))
         messages.success(request, "Cancelling. The swap ends as soon as its current step lets go.")
@@ -215,14 +217,14 @@ def swap_retry(request: HttpRequest, swap_id: int) -> HttpResponse:
     swap = _shown(swap_id)
     slot = swap.slot
     if request.method == "GET":
-        return _ask(request, _ask_retry(swap), slot=slot)
+        return ask_page(request, _ask_retry(swap), slot=slot)
     if has_moved(request, slot):
-        return moved(request, slot) or _ask(request, _ask_retry(swap, moved=True), 409, slot=slot)
+        return moved(request, slot) or ask_page(request, _ask_retry(swap, moved=True), 409, slot=slot)
     try:
         token = lock_pills.token_for(request, slot)
         return redirect("swap", actions.retry_swap(swap, requester(request), lock_token=token).pk)
     except Locked as locked:
-        return _ask(request, _ask_retry(swap), locked.status, slot=slot)
+        return ask_page(request, _ask_retry(swap), locked.status, slot=slot)
     except Refusal as refusal:
         return tell_refusal(request, refusal, back=reverse("swap", args=[swap_id]))
 
@@ -260,7 +262,7 @@ def moved(request: HttpRequest, slot: Slot) -> HttpResponse | None:
     return tell_refusal(request, Conflict("swap-in-progress", said, location=f"/api/swap/{running.pk}"), back="/")
 
 
-def _ask(request: HttpRequest, ask: Ask, status: int = 200, **context: object) -> HttpResponse:
+def ask_page(request: HttpRequest, ask: Ask, status: int = 200, **context: object) -> HttpResponse:
     slot = context.get("slot")
     pill = lock_pills.of_slot(request, slot) if isinstance(slot, Slot) else None
     context = {"ask": ask, "moved_words": MOVED, "pill": pill, **context}

@@ -13,6 +13,8 @@ from django.utils import timezone
 from cluster.models import Slot, Spark
 from swaps import machine
 from swaps.models import ModelDefinition, Serving, Swap
+from swaps.schedules.arithmetic import next_fires
+from swaps.schedules.rows import Schedule
 from swaps.states import IN_ORDER, Status
 from tests.factories import ModelDefinitionFactory, SlotFactory, SparkFactory, SwapFactory, UserFactory
 
@@ -62,6 +64,20 @@ def a_swap(slot: Slot, to: Status, key: str = "qwen", **fields: Any) -> Swap:
             break
         machine.advance(swap, after, expect=before, **(fields if after is to else {}))
     return swap
+
+
+def a_schedule(slot: Slot | None, **fields: Any) -> Schedule:
+    """A nightly swap of ours, unless `fields` say otherwise; an external one was refreshed just now."""
+    now = timezone.now()
+    told: dict[str, Any] = {"kind": "swap", "title": "Night model", "model": "qwen", "cron": "30 2 * * *"}
+    told |= {"slot": slot, "registered_by": "user:ana", "options": {}} | fields
+    if told["kind"] == "external":
+        told = {"refreshed_at": now, "stale_at": now + timedelta(days=2)} | told
+    schedule = Schedule(**told)
+    if not schedule.is_external:
+        schedule.next_fire_at = next(iter(next_fires(schedule.rule(), now, 1)), None)
+    schedule.save()
+    return schedule
 
 
 def ago(**span: float) -> Any:

@@ -188,6 +188,7 @@ _TABS = (  # word, icon, page, the scope it takes
     ("Overview", "overview", "home", "read"),
     ("Models", "models", "model-list", "read"),
     ("Swaps", "swaps", "swap-list", "read"),
+    ("Schedules", "calendar", "schedule-list", "read"),
     ("Sparks", "sparks", "spark-list", "read"),
     ("Settings", "settings", "settings", "config"),
 )

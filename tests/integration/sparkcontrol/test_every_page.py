@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from swaps.states import Status
-from tests.pages import a_swap, browser, catalog, serve, signed_in, two_sparks
+from tests.pages import a_schedule, a_swap, browser, catalog, serve, signed_in, two_sparks
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +31,13 @@ PAGES = [
     "/slots/main/stop",
     "/slots/main/lock",
     "/slots/main/lock/force",
+    "/schedules/",
+    "/schedules/new",
+    "/schedules/{schedule}/",
+    "/schedules/{schedule}/edit",
+    "/schedules/{schedule}/run",
+    "/schedules/{schedule}/delete",
+    "/schedules/openclaw/daily-vol/",
     "/sparks/",
     "/sparks/spark-1/",
     "/settings/",
@@ -55,7 +62,9 @@ def numbers() -> dict[str, int]:
     catalog("qwen")
     serve(slot)
     ended = a_swap(slot, Status.FAILED, diagnosis="It did not start.", evidence="ValueError")
-    return {"ended": ended.pk, "running": a_swap(slot, Status.LOADING).pk}
+    a_schedule(slot, kind="external", owner="openclaw", ref="daily-vol", title="Daily vol run")
+    schedule = a_schedule(slot)
+    return {"ended": ended.pk, "running": a_swap(slot, Status.LOADING).pk, "schedule": schedule.pk}
 
 
 @pytest.mark.parametrize("address", PAGES)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
@@ -166,7 +167,7 @@ def test_a_question_from_before_the_lock_was_taken_is_asked_again(client: Client
 def test_another_session_of_the_holder_is_told_so(client: Client, slot: Slot) -> None:
     take(client)
     again = Client()
-    again.force_login(client.get("/").wsgi_request.user)
+    again.force_login(User.objects.get(username="ana"))
     assert "You took it in another browser" in text_of(again.get("/slots/main/lock"))
     assert "would be refused" in text_of(again.get("/"))
 
