@@ -139,8 +139,9 @@ def outward(kind: str, data: Mapping[str, Any]) -> str | None:
         end = ENDS.get(str(data.get("status")), "failed") if word == "ended" else word
         name = f"{operation_of(data)}.{end}"
     elif kind == "serving.changed":
-        # Not knowing is no drift: the Spark does not answer, which is another story.
-        name = "model.drifted" if data.get("state") in ("serving", "idle") else ""
+        # Not knowing is no drift: the Spark does not answer. Nor is what follows a start: that is the swap's story.
+        drifted = data.get("state") in ("serving", "idle") and data.get("was") != "starting"
+        name = "model.drifted" if drifted else ""
     else:
         name = kind
     name = PROJECT_NAMES.get(name, name)

@@ -24,6 +24,7 @@ from services.webhooks.types import TYPES, outward, unknown_patterns, wanted
         ("serving.changed", {"state": "idle"}, "model.drifted"),
         ("serving.changed", {"state": "serving"}, "model.drifted"),
         ("serving.changed", {"state": "unknown"}, None),
+        ("serving.changed", {"state": "idle", "was": "starting"}, None),
         ("lock.forced", {}, "lock.forced"),
         ("schedule.fired", {}, "schedule.fired"),
         ("key.made", {}, None),
