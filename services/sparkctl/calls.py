@@ -55,7 +55,7 @@ class Api:
         if not is_address:
             raise Misuse(f"{url} is no address of Spark Control; write it as http://HOST:9999.")
         refuse_unsendable("key", key)
-        self.headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.headers = {"Connection": "close", **({"Authorization": f"Bearer {key}"} if key else {})}
 
     def open(self, method: str, path: str, body: Any = None, *, timeout: float = ANSWER_SECONDS, **more: str) -> Any:
         """The answer, its body not read yet. `more` are headers. Raises Refused."""
@@ -70,14 +70,21 @@ class Api:
             answer = line.getresponse()
             if answer.status < 300:
                 return answer
-            raise refusal_in(answer, answer.read())
+            with answer:
+                raise refusal_in(answer, answer.read())
 
     def call(self, method: str, path: str, body: Any = None, *, timeout: float = ANSWER_SECONDS, **more: str) -> Any:
         """The document of the answer, None when it has none. Raises Refused."""
-        answer = self.open(method, path, body, timeout=timeout, **more)
-        with self._talking(sent=True):
-            text = answer.read()
-        return json.loads(text) if text else None
+        text, _ = self.read(self.open(method, path, body, timeout=timeout, **more))
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            raise Refused(NO_ANSWER, f"What answers at {self.url} is not Spark Control; check the address.") from None
+
+    def read(self, answer: Any) -> tuple[str, Any]:
+        """(text, headers) of an answer. Raises Refused."""
+        with self._talking(sent=True), answer:
+            return answer.read().decode("utf-8", "replace"), answer.headers
 
     def once(self, path: str, body: Any, token: str = "") -> Any:
         """A POST that is repeated when its answer was lost, and done once however often it is repeated."""
@@ -112,10 +119,10 @@ class Api:
         patience = 0.0 if after is None else PATIENCE_SECONDS
         while True:
             answer = patiently(partial(self._join, path, after), patience)
-            if answer.status == 204:
-                return
             patience = PATIENCE_SECONDS
-            with contextlib.suppress(Unreached), self._talking(sent=True):
+            with contextlib.suppress(Unreached), self._talking(sent=True), answer:
+                if answer.status == 204:
+                    return
                 for position, event, data in events_in(answer):
                     after = position
                     if event:

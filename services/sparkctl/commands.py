@@ -188,12 +188,11 @@ def newest_swap(api: Api, args: Args) -> int:
 def log_lines(api: Api, number: int) -> Iterator[str]:
     after = "0"
     while True:
-        answer = api.open("GET", f"/api/swap/{number}/log?after={after}")
-        lines = answer.read().decode("utf-8", "replace").splitlines()
-        yield from lines
-        if not lines:
+        text, headers = api.read(api.open("GET", f"/api/swap/{number}/log?after={after}"))
+        if not text:
             return
-        after = answer.headers["Last-Seq"]
+        yield from text.splitlines()
+        after = headers["Last-Seq"]
 
 
 def events(api: Api, args: Args) -> int:

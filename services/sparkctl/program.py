@@ -71,7 +71,6 @@ def parser() -> Parser:
     top = Parser(
         "sparkctl", description=__doc__, parents=[everywhere], formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    top.set_defaults(json=False, url=None, slot=None)
     kinds = top.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
     add_commands(Verbs(kinds, everywhere))
     lock = kinds.add_parser("lock", help="who may change a slot", parents=[everywhere])
@@ -177,7 +176,7 @@ def refused(args: Args, no: Refused) -> int:
 
 def run(argv: list[str]) -> int:
     cut = argv.index("--") if "--" in argv else len(argv)
-    args = parser().parse_args(argv[:cut])
+    args = parser().parse_args(argv[:cut], argparse.Namespace(json=False, url=None))
     args.command, args.version = argv[cut + 1 :], VERSION
     try:
         if args.command and args.verb is not lock_run:
