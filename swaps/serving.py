@@ -38,7 +38,8 @@ def keep(slot: Slot, reading: VllmReading) -> None:
         _fill(serving, slot, reading)
         if before != (serving.state, serving.served_ids):
             serving.since = timezone.now()
-            events.record("serving.changed", _sentence(slot, serving), slot=slot, data=_data(slot, serving))
+            data = {**_data(slot, serving), "was": before[0]}
+            events.record("serving.changed", _sentence(slot, serving), slot=slot, data=data)
         serving.save()
 
 
