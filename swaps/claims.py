@@ -29,12 +29,28 @@ def claim(swap_id: int, owner: str) -> Swap | None:
         if won != 1:
             return None  # another driver was first
         swap = Swap.objects.select_related("slot__head").get(pk=swap_id)
-        lock, _ = SwapLock.objects.get_or_create(slot=swap.slot)
-        SwapLock.objects.filter(pk=lock.pk).update(fence=F("fence") + 1)
-        lock.refresh_from_db()
-        swap.fence = lock.fence
+        swap.fence = _raised_fence(swap)
         swap.save(update_fields=["fence"])
     return swap
+
+
+def outdate(swap: Swap) -> int:
+    """A higher fence for the same driver; returns it. What was sent under the old one must never run any more, such
+    as a launch that got lost on the way to a Spark. Raises LookupError when somebody else drives the swap."""
+    with transaction.atomic():
+        mine = Swap.objects.active().filter(pk=swap.pk, fence=swap.fence)
+        if mine.update(lease_until=Now() + LEASE) != 1:
+            raise LookupError(f"swap {swap.pk} has another driver")
+        fence = _raised_fence(swap)
+        mine.update(fence=fence)
+    return fence
+
+
+def _raised_fence(swap: Swap) -> int:
+    lock, _ = SwapLock.objects.get_or_create(slot=swap.slot)
+    SwapLock.objects.filter(pk=lock.pk).update(fence=F("fence") + 1)
+    lock.refresh_from_db(fields=["fence"])
+    return lock.fence
 
 
 @dataclass(frozen=True, slots=True)

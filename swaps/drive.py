@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from swaps import machine
 from swaps.catalog.definition import Definition
-from swaps.claims import HEARTBEAT_SECONDS, beat
+from swaps.claims import HEARTBEAT_SECONDS, beat, outdate
 from swaps.failures import CancelRequested, Cause, Draining, StepFailed
 from swaps.machine import Entry, LostRace
 from swaps.models import Swap, SwapMessage, restored
@@ -32,6 +32,7 @@ class Drive:
     _ended: threading.Event = field(default_factory=threading.Event)
     _heart: threading.Thread | None = None
     _cancel: threading.Event = field(default_factory=threading.Event)
+    _fence: threading.Lock = field(default_factory=threading.Lock)  # a beat with the old one would look like a loss
 
     def __enter__(self) -> "Drive":
         if self.swap.cancel_requested_at:
@@ -81,6 +82,14 @@ class Drive:
         if timezone.now() > self.deadline_at:
             raise StepFailed(self._too_late())
 
+    def outdate(self) -> None:
+        """From now on what this drive sent before is as old as what an earlier driver sent. Raises LostRace."""
+        with self._fence:
+            try:
+                self.swap.fence = outdate(self.swap)
+            except LookupError:
+                raise LostRace from None
+
     def wait(self, seconds: float) -> None:
         """Sleep, but notice a lost claim."""
         self._lost.wait(seconds)
@@ -103,7 +112,8 @@ class Drive:
 
     def _look(self) -> None:
         try:
-            found = beat(self.swap.pk, self.swap.fence)
+            with self._fence:
+                found = beat(self.swap.pk, self.swap.fence)
         except OperationalError:
             return  # the database is busy or away; the lease decides who goes on when it is back
         if not found.mine:

@@ -79,6 +79,7 @@ def roll_back(drive: Drive) -> None:
 def clean(drive: Drive) -> None:
     """After a failure: no container, no half-loaded model. Says so when it could not."""
     serving.mark(drive.site.slot, ServingState.STARTING)
+    drive.outdate()  # or a launch that is still on its way would start a model after the swap was told to have failed
     try:
         launching.raise_fence(drive.site, drive.swap.fence)
         stop_everywhere(drive)
