@@ -11,6 +11,8 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from cluster import views as cluster
+from services import key_views as keys
+from services import webhook_views as webhooks
 from sparkcontrol import views
 from swaps import lock_views as locks
 from swaps import model_views as models
@@ -77,6 +79,19 @@ urlpatterns = [
     page("sparks/", cluster.spark_list, "spark-list"),
     page("sparks/<str:name>/", cluster.spark_detail, "spark"),
     page("sparks/<str:name>/test", cluster.spark_test, "spark-test"),
+    page("webhooks/", webhooks.webhook_list, "webhook-list"),
+    page("webhooks/new", webhooks.webhook_new, "webhook-new"),
+    page("webhooks/<int:webhook_id>/", webhooks.webhook_detail, "webhook"),
+    page("webhooks/<int:webhook_id>/edit", webhooks.webhook_edit, "webhook-edit"),
+    page("webhooks/<int:webhook_id>/ping", webhooks.webhook_ping, "webhook-ping"),
+    page("webhooks/<int:webhook_id>/replay", webhooks.webhook_replay, "webhook-replay"),
+    page("webhooks/<int:webhook_id>/rotate", webhooks.webhook_rotate, "webhook-rotate"),
+    page("webhooks/<int:webhook_id>/remove", webhooks.webhook_remove, "webhook-remove"),
+    page("webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/", webhooks.delivery_detail, "webhook-delivery"),
+    page("webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/again", webhooks.delivery_again, "webhook-redeliver"),
+    page("keys/", keys.key_list, "key-list"),
+    page("keys/new", keys.key_new, "key-new"),
+    page("keys/<int:key_id>/revoke", keys.key_revoke, "key-revoke"),
     page("settings/", cluster.settings_page, "settings"),
     page("settings/sparks/new", cluster.spark_new, "spark-new"),
     page("settings/sparks/<str:name>", cluster.spark_edit, "spark-edit"),

@@ -11,6 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from cluster.models import Slot, Spark
+from services.webhooks import actions as webhook_actions
+from services.webhooks.rows import WebhookEndpoint
 from swaps import machine
 from swaps.models import ModelDefinition, Serving, Swap
 from swaps.schedules.arithmetic import next_fires
@@ -78,6 +80,12 @@ def a_schedule(slot: Slot | None, **fields: Any) -> Schedule:
         schedule.next_fire_at = next(iter(next_fires(schedule.rule(), now, 1)), None)
     schedule.save()
     return schedule
+
+
+def a_webhook(**fields: Any) -> WebhookEndpoint:
+    told: dict[str, Any] = {"name": "openclaw", "url": "http://192.168.7.9:8080/hooks", "event_types": [], "slots": []}
+    told |= {"shape": "standard", "template": None, "options": {}, "headers": {}, "enabled": True} | fields
+    return webhook_actions.add(webhook_actions.Settings(**told), secret=None, by="user:ana")[0]
 
 
 def ago(**span: float) -> Any:

@@ -190,6 +190,8 @@ _TABS = (  # word, icon, page, the scope it takes
     ("Swaps", "swaps", "swap-list", "read"),
     ("Schedules", "calendar", "schedule-list", "read"),
     ("Sparks", "sparks", "spark-list", "read"),
+    ("Webhooks", "webhook", "webhook-list", "config"),
+    ("API keys", "key", "key-list", "admin"),
     ("Settings", "settings", "settings", "config"),
 )
 _WIDE = ("webhook-list", "key-list")

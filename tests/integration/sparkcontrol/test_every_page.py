@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from services.webhooks import actions as webhook_actions
 from swaps.states import Status
-from tests.pages import a_schedule, a_swap, browser, catalog, serve, signed_in, two_sparks
+from tests.factories import ApiKeyFactory
+from tests.pages import a_schedule, a_swap, a_webhook, browser, catalog, serve, signed_in, two_sparks
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +42,18 @@ PAGES = [
     "/schedules/openclaw/daily-vol/",
     "/sparks/",
     "/sparks/spark-1/",
+    "/webhooks/",
+    "/webhooks/new",
+    "/webhooks/{webhook}/",
+    "/webhooks/{webhook}/?status=failed",
+    "/webhooks/{webhook}/edit",
+    "/webhooks/{webhook}/replay",
+    "/webhooks/{webhook}/rotate",
+    "/webhooks/{webhook}/remove",
+    "/webhooks/{webhook}/deliveries/{delivery}/",
+    "/keys/",
+    "/keys/new",
+    "/keys/{key}/revoke",
     "/settings/",
     "/settings/sparks/new",
     "/settings/sparks/spark-1",
@@ -64,7 +78,15 @@ def numbers() -> dict[str, int]:
     ended = a_swap(slot, Status.FAILED, diagnosis="It did not start.", evidence="ValueError")
     a_schedule(slot, kind="external", owner="openclaw", ref="daily-vol", title="Daily vol run")
     schedule = a_schedule(slot)
-    return {"ended": ended.pk, "running": a_swap(slot, Status.LOADING).pk, "schedule": schedule.pk}
+    webhook = a_webhook()
+    return {
+        "ended": ended.pk,
+        "running": a_swap(slot, Status.LOADING).pk,
+        "schedule": schedule.pk,
+        "webhook": webhook.pk,
+        "delivery": webhook_actions.ping(webhook, by="user:ana").pk,
+        "key": ApiKeyFactory().pk,
+    }
 
 
 @pytest.mark.parametrize("address", PAGES)
