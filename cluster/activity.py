@@ -8,10 +8,21 @@ from cluster.templatetags import show
 
 SHOWN = 9
 # Phases are told by the running swap itself; twelve of them would push everything else off the list.
-LEFT_OUT = ("swap.phase",)
+LEFT_OUT = ("swap.phase", "warm.phase")
 _LOOKS = {
     "swap.accepted": ("swaps", "info"),
     "swap.ended": ("swaps", "mute"),
+    "warm.accepted": ("flame", "info"),
+    "warm.ended": ("flame", "mute"),
+    "lock.acquired": ("lock", "info"),
+    "lock.released": ("unlock", "mute"),
+    "lock.expired": ("unlock", "warn"),
+    "lock.forced": ("alert", "warn"),
+    "schedule.refused": ("alert", "warn"),
+    "schedule.failed": ("cross", "bad"),
+    "schedule.skipped": ("alert", "warn"),
+    "schedule.stale": ("alert", "warn"),
+    "endpoint.disabled": ("alert", "bad"),
     "serving.changed": ("models", "mute"),
     "spark.up": ("check", "good"),
     "spark.down": ("cross", "bad"),
@@ -29,6 +40,9 @@ _KINDS = {
     "slot": ("settings", "mute"),
     "model": ("models", "mute"),
     "key": ("key", "mute"),
+    "schedule": ("calendar", "mute"),
+    "webhook": ("webhook", "mute"),
+    "ping": ("send", "mute"),
 }
 
 
@@ -54,6 +68,6 @@ def _sentence(event: Event) -> str:
 
 
 def _look(event: Event) -> tuple[str, str]:
-    if event.kind == "swap.ended":
+    if event.kind in ("swap.ended", "warm.ended"):
         return _ENDS.get(str(event.data.get("status")), ("swaps", "mute"))
     return _LOOKS.get(event.kind) or _KINDS.get(event.kind.partition(".")[0], ("dot", "mute"))

@@ -1,7 +1,7 @@
 """The states of swaps and slots as people see them."""
 
 from cluster.badges import Badge
-from swaps.models import Serving, ServingState, Swap
+from swaps.models import Operation, Serving, ServingState, Swap
 from swaps.states import Status, phase_label
 
 _ENDS = {
@@ -9,6 +9,10 @@ _ENDS = {
     Status.FAILED: Badge("cross", "Failed", "bad"),
     Status.ERRORED: Badge("alert", "Errored", "bad"),
     Status.CANCELLED: Badge("slash", "Cancelled", "mute"),
+}
+_DONE = {
+    Operation.STOP: Badge("check", "Stopped", "good"),
+    Operation.WARM: Badge("check", "Warmed", "good"),
 }
 _SERVING = {
     ServingState.SERVING: Badge("check", "Serving", "good"),
@@ -19,6 +23,8 @@ _SERVING = {
 
 
 def of_swap(swap: Swap) -> Badge:
+    if swap.state is Status.READY and swap.operation != Operation.SWAP:
+        return _DONE[Operation(swap.operation)]
     if swap.state in _ENDS:
         return _ENDS[swap.state]
     if swap.cancel_requested_at:

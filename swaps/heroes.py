@@ -60,6 +60,7 @@ class Hero:
     metrics: list[Metric]
     nodes: list[NodeMemory]
     outside: bool
+    warm: Swap | None  # the newest warm-up of what serves
 
     @property
     def template(self) -> str:
@@ -74,6 +75,10 @@ class Hero:
     @property
     def can_stop(self) -> bool:
         return self.kind in ("serving", "starting")
+
+    @property
+    def can_warm(self) -> bool:
+        return self.kind == "serving"
 
     @property
     def can_swap(self) -> bool:
@@ -94,6 +99,7 @@ def of_slot(slot: Slot, now: datetime) -> Hero:
         failure=failure,
         metrics=_metrics(serving) if serving and kind == "serving" else [],
         nodes=[NodeMemory(s.name, s.reading.get("mem_available_bytes")) for s in slot.sparks()],
+        warm=_last_warm(slot, serving, now) if kind == "serving" else None,
         outside=bool(serving and not serving.model_key and serving.state == ServingState.SERVING),
     )
 
@@ -141,6 +147,13 @@ def cost_of_stopping(slot: Slot, serving: Serving | None) -> list[str]:
     running = int(serving.metrics.get("running") or 0)
     cut = f" {running} running request{'s are' if running > 1 else ' is'} cut off." if running else ""
     return [f"Stops {serving.model_label or 'the model that is starting'} on {where}.{cut}"]
+
+
+def _last_warm(slot: Slot, serving: Serving | None, now: datetime) -> Swap | None:
+    """Its result counts for the model that was loaded when it ended, and for a day."""
+    since = max(filter(None, [serving.since if serving else None, now - FAILURE_SHOWN_FOR]))
+    ended = Swap.objects.filter(slot=slot, operation=Operation.WARM, ended_at__gte=since)
+    return ended.exclude(status=Status.CANCELLED).first()
 
 
 def _recent_failure(slot: Slot, now: datetime) -> Swap | None:

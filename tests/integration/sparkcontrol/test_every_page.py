@@ -31,6 +31,7 @@ PAGES = [
     "/swaps/{running}/",
     "/swaps/{running}/cancel",
     "/slots/main/stop",
+    "/slots/main/warm",
     "/slots/main/lock",
     "/slots/main/lock/force",
     "/schedules/",
