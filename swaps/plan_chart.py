@@ -15,6 +15,7 @@ MOST_ROWS = 14
 MOST_LISTED = 60
 TIMES_SHOWN = 3
 TICK_HOURS = 3
+FIRST_TICK = 2.5  # percent; a word further left would hang over the names
 NARROWEST = 0.35  # percent of the width; a swap of two minutes must still be seen
 CLOSE = 0.3  # bars nearer to each other than this are drawn as one
 
@@ -199,7 +200,7 @@ def _ticks(plan: Plan) -> Iterator[Tick]:
     at = hour + timedelta(hours=1)
     while at < plan.until:
         local = timezone.localtime(at)
-        if local.hour % TICK_HOURS == 0:
+        if local.hour % TICK_HOURS == 0 and _share(at, plan) > FIRST_TICK:
             word = f"{local:%a}" if local.hour == 0 else f"{local:%H:%M}"
             yield Tick(_share(at, plan), word, local.hour % (2 * TICK_HOURS) == 0)
         at += timedelta(hours=1)

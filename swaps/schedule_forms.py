@@ -68,6 +68,10 @@ class RuleForm(forms.Form):
             self.add_error("every", "Say how often.")
         return self.cleaned_data
 
+    def says_when(self) -> bool:
+        """Something is in the field that counts."""
+        return bool(self.cleaned_data["every" if self.cleaned_data["how"] == "interval" else self.cleaned_data["how"]])
+
     def rule(self) -> Rule:
         given = self.cleaned_data
         zone = given["timezone"]

@@ -75,7 +75,7 @@ def preview_fragment(request: HttpRequest) -> HttpResponse:
     """The next runs of what is in the form now; says nothing while it is not readable."""
     form = RuleForm(request.GET)
     context: dict[str, object] = {}
-    if form.is_valid():
+    if form.is_valid() and form.says_when():
         rule, now = form.rule(), timezone.now()
         wrong = problems(rule, now)
         context = {"wrong": wrong} if wrong else {"next_runs": schedule_rows.next_runs(rule, now)}

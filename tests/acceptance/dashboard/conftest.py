@@ -1,12 +1,14 @@
 """The whole product behind a headless Chromium."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.acceptance.installation import Installation
+from tests.acceptance.installation import Installation, clean_environment
 from tests.needs import require_program
 
 ARGUMENTS = [
@@ -45,6 +47,7 @@ class Visitor:
 
     def __init__(self, browser: Browser, product: Installation) -> None:
         self.browser = browser
+        self.product = product
         self.note = product.first_run()
         self.url = self.note["url"]
         self.complaints: list[str] = []
@@ -52,13 +55,32 @@ class Visitor:
         self.session = self.sign_in()
 
     def sign_in(self) -> list[dict[str, object]]:
+        page = self.page_of(self.note["user"], self.note["password"])
+        return list(page.context.cookies())  # type: ignore[arg-type]
+
+    def page_of(self, name: str, password: str) -> Page:
+        """The overview of somebody who has just signed in."""
         page = self.page(signed_in=False)
         page.goto(self.url)
-        page.get_by_label("User name").fill(self.note["user"])
-        page.get_by_label("Password").fill(self.note["password"])
+        page.get_by_label("User name").fill(name)
+        page.get_by_label("Password").fill(password)
         page.get_by_role("button", name="Sign in").click()
         expect(page).to_have_title(re.compile("Overview"))
-        return list(page.context.cookies())  # type: ignore[arg-type]
+        return page
+
+    def add_person(self, name: str, password: str) -> None:
+        """Another administrator, made on the command line of the installation."""
+        told = {"SPARKCONTROL_DATA_DIR": str(self.product.data), "DJANGO_SUPERUSER_PASSWORD": password}
+        command = [
+            sys.executable,
+            "manage.py",
+            "createsuperuser",
+            "--noinput",
+            f"--username={name}",
+            "--email=a@b.example",
+        ]
+        environment = clean_environment() | told
+        subprocess.run(command, cwd=self.product.folder, env=environment, check=True, timeout=60, capture_output=True)
 
     def note_error(self, message: ConsoleMessage) -> None:
         if message.type == "error":
