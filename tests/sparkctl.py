@@ -1,4 +1,7 @@
-"""sparkctl as people have it: the file a running Spark Control hands out, run by a Python of its own."""
+"""sparkctl as people have it: the file a running Spark Control hands out, run by a Python of its own.
+
+SPARKCTL_PYTHON names another one, such as the oldest we promise: SPARKCTL_PYTHON=python3.9 pytest ...
+"""
 
 import json
 import os
@@ -12,6 +15,7 @@ from typing import Any
 
 import httpx
 
+PYTHON = os.environ.get("SPARKCTL_PYTHON", sys.executable)
 SECONDS = 60
 
 
@@ -50,7 +54,7 @@ class Sparkctl:
         return {"PATH": path, "HOME": str(self.home), "USER": "ana", "LANG": "C.UTF-8", **self.variables}
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-I", "-W", "error", str(self.file), *words]
+        return [PYTHON, "-I", "-W", "error", str(self.file), *words]
 
     def run(self, *words: str, given: str = "") -> Said:
         ended = subprocess.run(

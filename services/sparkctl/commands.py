@@ -157,7 +157,7 @@ def end_told(args: Args, found: dict[str, Any]) -> int:
 
 
 def cancel(api: Api, args: Args) -> int:
-    number = args.id or running_swap(api, args)
+    number = running_swap(api, args) if args.id is None else args.id
     found = api.once(f"/api/swap/{number}/cancel", {}, token_of(args))
     return show(args, found, [f"Swap {number} was asked to end. To see its end: sparkctl log --follow {number}"])
 
@@ -170,7 +170,7 @@ def running_swap(api: Api, args: Args) -> int:
 
 
 def log(api: Api, args: Args) -> int:
-    number = args.id or newest_swap(api, args)
+    number = newest_swap(api, args) if args.id is None else args.id
     if args.follow:
         return follow(api, args, number, quiet=True, log=not args.json)
     lines = list(log_lines(api, number))
@@ -210,7 +210,7 @@ def newest_events(api: Api, args: Args) -> Iterator[tuple[int, str, dict[str, An
     """The stream has no end to read up to, but it tells how far the journal goes."""
     newest, _, _ = next(api.stream("/api/events", AHEAD_OF_EVERYTHING))
     many = args.last if newest else 0
-    while many:
+    while many > 0:
         for position, event, data in api.stream("/api/events", max(0, newest - many)):
             if event == "reset":  # some of them are too old
                 many //= 2

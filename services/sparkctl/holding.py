@@ -78,7 +78,7 @@ def extend(api: Api, args: Args, token: str) -> Any:
     while True:
         left = ends_at - time.monotonic()
         try:
-            return api.call("POST", LOCK, {**body, "wait": max(0, min(int(left), LONGEST_ASK_SECONDS))})
+            return api.call("POST", LOCK, {**body, "wait": int(max(0, min(left, LONGEST_ASK_SECONDS)))})
         except Refused as no:
             if no.status not in (409, *PASSING) or time.monotonic() + 1 > ends_at:
                 raise

@@ -51,6 +51,7 @@ Verb = Callable[[Api, Args], int]
 
 VERSION = "0.1.0"
 SERVER = "http://127.0.0.1:9999"  # Spark Control writes its own address here when it hands this file out
+LONGEST_WAIT_SECONDS = 30 * 24 * 3600
 USAGE, INTERRUPTED, NOBODY_READS = 2, 130, 141
 EXIT_CODES = {0: 7, 400: 2, 401: 6, 403: 6, 404: 5, 409: 3, 412: 4, 423: 3, 428: 2, 429: 8, 502: 7, 503: 7, 504: 7}
 
@@ -104,14 +105,21 @@ def add_wait(made: argparse.ArgumentParser) -> None:
     made.add_argument("--wait", action="store_true", help="until it has ended; fails when it does")
 
 
+def seconds(text: str) -> float:
+    """Raises ArgumentTypeError."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < LONGEST_WAIT_SECONDS:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+
+
 def add_holder(made: argparse.ArgumentParser) -> None:
     me = f"{os.environ.get('LOGNAME') or os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
     made.add_argument("--holder", default=me, help="who you are: %(default)s")
     made.add_argument("--purpose", help="what for; others see it")
     made.add_argument("--ttl", type=int, default=900, metavar="SECONDS", help="how long without a renewal: %(default)s")
-    made.add_argument(
-        "--wait", type=float, default=0, metavar="SECONDS", help="how long to wait while it is held: %(default)s"
-    )
+    words = "how long to wait while it is held: %(default)s"
+    made.add_argument("--wait", type=seconds, default=0, metavar="SECONDS", help=words)
 
 
 OPTIONS = {"slot": add_slot, "token": add_token, "wait": add_wait, "holder": add_holder}

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")  # colours, titles, links
-NARROWEST_COLUMNS = 40
+USUAL_COLUMNS = 80  # of a terminal that does not tell
 
 Args = argparse.Namespace
 
@@ -99,6 +99,6 @@ class Progress:
             say(text)
 
     def _draw(self, text: str) -> None:
-        width = max(os.get_terminal_size(sys.stdout.fileno()).columns, NARROWEST_COLUMNS)
+        width = os.get_terminal_size(sys.stdout.fileno()).columns or USUAL_COLUMNS
         sys.stdout.write(f"\r{clean(text)[: width - 1]}\x1b[K")
         sys.stdout.flush()

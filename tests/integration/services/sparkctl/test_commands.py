@@ -1,8 +1,13 @@
 """What sparkctl says, and how it ends."""
 
+import contextlib
 import json
+import os
+import pty
+import signal
 import socket
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +24,7 @@ from swaps.requester import Requester
 from swaps.states import Status
 from tests.factories import ModelDefinitionFactory, SwapFactory
 from tests.integration.services.sparkctl.conftest import Client
+from tests.simulated_sparks import until
 from tests.sparkctl import Sparkctl
 
 ANA = Requester("user:ana", Trigger.DASHBOARD)
@@ -95,6 +101,7 @@ def test_a_second_swap_is_refused_in_the_words_of_the_api(sparkctl: Sparkctl, sl
 
 def test_cancel_ends_the_one_that_runs(sparkctl: Sparkctl, slot: Slot) -> None:
     assert sparkctl.run("cancel").code == 5
+    assert sparkctl.run("cancel", "0").code == 5
     swap = actions.request_swap(slot, "qwen", ANA)
     assert sparkctl.run("cancel").code == 0
     swap.refresh_from_db()
@@ -106,6 +113,48 @@ def test_stop_means_the_default_slot(sparkctl: Sparkctl) -> None:
     said = sparkctl.run("stop")
     assert said.code == 0
     assert "stops main" in said.out
+
+
+def running(slot: Slot) -> Swap:
+    """A swap that our test drives itself."""
+    return Swap.objects.active().get(slot=slot)
+
+
+def test_on_a_terminal_waiting_is_one_line_that_changes(sparkctl: Sparkctl, slot: Slot) -> None:
+    ours, theirs = pty.openpty()
+    command, environment = sparkctl.command("swap", "qwen", "--wait"), sparkctl.environment()
+    with subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        until(lambda: Swap.objects.active().exists(), seconds=20)
+        swap = running(slot)
+        machine.advance(swap, Status.PREFLIGHT, expect=Status.QUEUED)
+        machine.tell(swap, [("progress", {"percent": 42, "detail": "reading weights", "remaining_seconds": 75})])
+        machine.advance(swap, Status.CANCELLED, expect=Status.PREFLIGHT)
+        screen = read_all(ours)
+        assert process.wait(30) == 1
+    *drawn, last = screen.split("\r\x1b[K")
+    assert "\n" not in "".join(drawn)
+    assert "\rChecking 42 %, reading weights, about 1 min 15 s left\x1b[K" in screen
+    assert last == f"sparkctl: Swap {swap.pk} to Qwen on main: cancelled.\r\n"
+
+
+def read_all(terminal: int) -> str:
+    """What was shown on it, until nobody has it any more."""
+    shown = b""
+    with contextlib.suppress(OSError), open(terminal, "rb", buffering=0) as screen:
+        while piece := screen.read(4096):
+            shown += piece
+    return shown.decode()
+
+
+def test_who_stops_waiting_leaves_the_swap_alone(sparkctl: Sparkctl, slot: Slot) -> None:
+    with sparkctl.running("swap", "qwen", "--wait") as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "Queued.\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        number = running(slot).pk
+        assert process.stderr.read().endswith(f"To end it: sparkctl cancel {number}\n")
 
 
 def told(slot: Slot, end: Status) -> Swap:
@@ -143,6 +192,7 @@ def test_events_shows_the_newest_of_a_kind_and_ends(sparkctl: Sparkctl, slot: Sl
     assert [json.loads(line)["sentence"] for line in shown][-1] == "Up 29."
     assert len(shown) == 20
     assert sparkctl.run("events", "--slot", "other").out == ""
+    assert sparkctl.run("events", "--last", "-1").out == ""
 
 
 def test_events_follow_prints_what_happens(sparkctl: Sparkctl, slot: Slot) -> None:
@@ -217,6 +267,8 @@ def test_a_key_without_the_right_is_told_which_one(client: Client) -> None:
         ["lock", "run", "--"],
         ["lock", "renew"],
         ["lock", "release"],
+        ["lock", "acquire", "--wait", "nan"],
+        ["lock", "acquire", "--wait", "-1"],
         ["status", "--", "ls"],
         ["--url", "spark", "status"],
         ["--url", "http://x:y", "status"],
