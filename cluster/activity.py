@@ -9,6 +9,7 @@ from cluster.templatetags import show
 SHOWN = 9
 # Phases are told by the running swap itself; twelve of them would push everything else off the list.
 LEFT_OUT = ("swap.phase", "warm.phase")
+ROUTINE = ("schedule.fired", "schedule.done")
 _LOOKS = {
     "swap.accepted": ("swaps", "info"),
     "swap.ended": ("swaps", "mute"),
@@ -57,6 +58,7 @@ class Line:
 def newest(spark: Spark | None = None) -> list[Line]:
     # The first start adds a dozen models; that is no news to a person.
     found = Event.objects.exclude(kind__in=LEFT_OUT).exclude(kind="model.added", actor__startswith="command:")
+    found = found.exclude(kind__in=ROUTINE, data__kind="health_sweep")  # every few minutes, and nothing to tell
     if spark:
         found = found.filter(spark=spark)
     return [Line(event.at, _sentence(event), *_look(event)) for event in found.order_by("-id")[:SHOWN]]
