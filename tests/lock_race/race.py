@@ -44,13 +44,25 @@ def race(webs: Webs, folder: Path, *, processes: int, attempts: int, seed: int, 
         )
         for n in range(processes)
     ]
-    for contender in contenders:
-        contender.process = _start(webs, contender, attempts, seed)
     ends_at = time.monotonic() + seconds
-    while any(not _look_after(webs, contender, attempts, seed) for contender in contenders):
-        assert time.monotonic() < ends_at, "the race did not end in time"
-        time.sleep(0.05)
+    try:
+        for contender in contenders:
+            contender.process = _start(webs, contender, attempts, seed)
+        done = [False]
+        while not all(done):
+            done = [_look_after(webs, contender, attempts, seed) for contender in contenders]
+            assert time.monotonic() < ends_at, "the race did not end in time"
+            time.sleep(0.05)
+    finally:
+        for contender in contenders:
+            _end(contender)
     return [note for contender in contenders for note in contender.notes()]
+
+
+def _end(contender: Contender) -> None:
+    if contender.process is not None and contender.process.returncode is None:
+        contender.process.kill()
+        contender.process.wait(10)
 
 
 def _look_after(webs: Webs, contender: Contender, attempts: int, seed: int) -> bool:

@@ -34,7 +34,7 @@ class Racer:
     def attempt(self, attempt: int) -> None:
         ttl = self.random.choice([1, 1, 2])
         began = time.monotonic()
-        body = {"holder": self.options.name, "ttl_seconds": ttl, "wait": self.random.choice([0, 1, 3, 5])}
+        body = {"holder": self.options.name, "ttl_seconds": ttl, "wait": self.random.choice([0, 3, 6, 10])}
         status, answer = self.call("POST", body)
         if status != 200:
             self.note(attempt=attempt, what="refused", status=status)
@@ -50,7 +50,7 @@ class Racer:
             self.options.paused = True
             self.pause(attempt, answer["fence"], token)
             return
-        self.use_and_release(attempt, answer["fence"], token, began + ttl)
+        self.use_and_release(attempt, answer["fence"], token, ttl, began + ttl)
 
     def pause(self, attempt: int, fence: int, token: str) -> None:
         """Stopped as a whole until somebody continues it, which is after the lock has expired."""
@@ -60,14 +60,16 @@ class Racer:
             status, _ = self.call(method, {"token": token})
             self.note(attempt=attempt, what="stale", method=method, status=status, fence=fence)
 
-    def use_and_release(self, attempt: int, fence: int, token: str, sure_until: float) -> None:
+    def use_and_release(self, attempt: int, fence: int, token: str, ttl: int, sure_until: float) -> None:
+        """A time counted from before the call that gave it is never longer than the server's."""
         time.sleep(self.random.uniform(0, 0.03))
+        asked = time.monotonic()
         status, answer = self.call("PUT", {"token": token})
         in_time = time.monotonic() < sure_until
         held_at = answer["server_time"] if status == 200 else None
         self.note(attempt=attempt, what="renewed", fence=fence, status=status, in_time=in_time, held_at=held_at)
         status, _ = self.call("DELETE", {"token": token})
-        in_time = time.monotonic() < sure_until or held_at is not None
+        in_time = time.monotonic() < (asked + ttl if held_at else sure_until)
         self.note(attempt=attempt, what="released", fence=fence, status=status, in_time=in_time)
 
     def call(self, method: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
