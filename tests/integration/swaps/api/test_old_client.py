@@ -4,6 +4,8 @@ acquire, swap with the token, poll, release; 409 and 423 are obeyed. Its names a
 reference/upstream-api.md 1.2 and 1.3; where that page knows no shape, every spelling worth taking is tried.
 """
 
+import hashlib
+import hmac
 import json
 import threading
 import time
@@ -17,9 +19,12 @@ from django.conf import LazySettings
 from django.db import connections
 
 from cluster.models import Slot
+from services.webhooks import actions
 from swaps import runner
 from swaps.models import ModelDefinition, Swap
 from tests.integration.conftest import Api
+from tests.integration.services.webhooks.conftest import Motor, wanted
+from tests.integration.services.webhooks.receiver import receiver
 
 
 class OldClient:
@@ -96,6 +101,26 @@ def test_acquire_swap_poll_release(
 
     assert cron.call("DELETE", "/api/swap/lock", {"token": lock["token"]}) == (204, {})
     assert cron.call("GET", "/api/swap/lock")[1]["held"] is False
+
+
+def test_the_consumer_of_its_webhook_verifies_the_older_signature(
+    api: Api, web: str, slot: Slot, models: dict[str, ModelDefinition], settings: LazySettings
+) -> None:
+    settings.WEBHOOK_NETWORKS = ["private", "127.0.0.0/8"]
+    secret = "a-secret-of-2026"
+    cron = OldClient(web, str(api("lock", "swap").headers["Authorization"]))
+    with receiver() as inbox:
+        actions.add(wanted(inbox.url, event_types=["swap_complete", "swap_failed"]), secret=secret, by="user:ana")
+        _, lock = cron.call("POST", "/api/swap/lock", {"holder": "nightly"})
+        _, swap = cron.call("POST", "/api/swap", {"model": "small", "lock_token": lock["token"]})
+        runner.drive(swap["id"])
+        Motor().turn()
+
+    [told] = inbox.calls
+    hexed = hmac.new(secret.encode(), told.body, hashlib.sha256).hexdigest()
+    assert told.headers["x-spark-signature"] == f"sha256={hexed}"
+    assert (told.json["event"], told.json["model"]) == ("swap_complete", "small")
+    assert (told.json["type"], told.json["data"]["holder"]) == ("swap_complete", "nightly")
 
 
 @pytest.mark.parametrize("name", ["model", "key", "model_key"])
