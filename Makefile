@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PAIR := -n 2 --dist loadfile
 
-.PHONY: run install install-dev lint test bench lock clean
+.PHONY: run install install-dev lint test soak-lock bench lock clean
 
 run: install
 	@$(BIN)/python -m sparkcontrol.supervisor
@@ -28,6 +28,10 @@ lint: install-dev
 test: lint
 	$(BIN)/python -m pytest tests/unit tests/integration $(PAIR)
 	$(BIN)/python -m pytest tests/acceptance
+
+# 20 processes, 50 attempts each, on both databases: about ten minutes.
+soak-lock: install-dev
+	SOAK_LOCK=1 $(BIN)/python -m pytest tests/acceptance/swaps/test_lock_race.py -s
 
 bench: install-dev
 	@$(BIN)/python -m bench
