@@ -1,4 +1,4 @@
-"""`make bench`: what a swap costs beyond the launcher and vLLM, beside the same swap by hand, on the same simulator."""
+"""`make bench`: what a swap costs beyond the launcher and vLLM, beside the same swap by hand; what the lock costs."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from bench import locks
 from bench.by_hand import Person
 from bench.measure import Journal, percentile, pss_megabytes, role, tree
 from bench.product import ROOT, Product
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--swaps", type=int, default=10)
     parser.add_argument("--by-hand", type=int, default=5)
     parser.add_argument("--load-seconds", type=float, default=3)
+    parser.add_argument("--lock-seconds", type=float, default=8)
     parser.add_argument("--output", type=Path, default=ROOT / "bench.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sparkcontrol-bench-") as folder:
@@ -49,6 +51,10 @@ def main() -> None:
     figures = {name: round(value, 3) for name, value in figures.items()}
     arguments.output.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=2) + "\n")
     show(figures, arguments)
+
+
+def aims() -> dict[str, tuple[str, str, str]]:
+    return {**ROWS, **locks.rows(locks.databases_here())}
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
@@ -64,6 +70,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
     with Product(data, load_seconds=arguments.load_seconds) as product:
         figures["start_again_seconds"] = product.start_seconds
     figures |= without_simulator(folder / "real")
+    figures |= locks.measure(folder, arguments.lock_seconds, locks.databases_here())
     return figures
 
 
@@ -148,7 +155,7 @@ def machine() -> dict[str, Any]:
 
 def show(figures: dict[str, float], arguments: argparse.Namespace) -> None:
     print(f"{arguments.swaps} swaps, {arguments.by_hand} by hand, simulated load {arguments.load_seconds:g} s\n")
-    for name, (unit, aim, what) in ROWS.items():
+    for name, (unit, aim, what) in aims().items():
         print(f"{figures[name]:9.3f} {unit:2}  {aim:10}  {what}")
     print(f"\nwritten to {arguments.output}")
 

@@ -23,7 +23,9 @@ START_SECONDS = 90
 class Product:
     """Used as a context manager: started on entry, ended on exit."""
 
-    def __init__(self, data: Path, *, sparks: str = "simulated", load_seconds: float = 3) -> None:
+    def __init__(
+        self, data: Path, *, sparks: str = "simulated", load_seconds: float = 3, more: dict[str, str] | None = None
+    ) -> None:
         self.data = data
         self.port = free_port()
         self.start_seconds = 0.0
@@ -33,6 +35,7 @@ class Product:
             "PORT": str(self.port),
             "SPARKS": sparks,
             "SPARKSIM_LOAD_SECONDS": str(load_seconds),
+            **(more or {}),
         }
 
     def __enter__(self) -> "Product":

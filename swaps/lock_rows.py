@@ -29,27 +29,34 @@ FREE: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A checked request for the lock. `purpose` None: blank, or when it extends the hold, as it was."""
+    """A checked request for the lock. `purpose` None: blank, or when it extends the hold, as it was.
+
+    `extends`: the caller brought the token, so it may be that of the hold.
+    """
 
     holder: str
     purpose: str | None
     ttl: timedelta
     token_hash: str
     actor: str
+    extends: bool
 
 
 def takeable(slot_id: int, wish: Wish) -> SwapLockQuerySet:
     """The row, when `wish` may have it: free, or held with the same holder and token."""
+    rows = SwapLock.objects.filter(slot_id=slot_id)
+    if not wish.extends:
+        return rows.free_for(wish.actor)
     in_time = Q(expires_at__gt=database_now()) | Q(active_swap__isnull=False)
-    return SwapLock.objects.filter((_own(wish) & in_time) | unlocked_for(wish.actor), slot_id=slot_id)
+    return rows.filter((_own(wish) & in_time) | unlocked_for(wish.actor))
 
 
 def take(slot_id: int, wish: Wish) -> bool:
     """A new hold when the lock is free; more time when holder and token are those of the hold. A new hold has a new
     fence. A hold that lapsed is neither: `expire` ends it first, so that it is told and never revived."""
 
-    def kept(column: str, new: Any) -> Case:
-        return Case(When(_own(wish), then=F(column)), default=new)
+    def kept(column: str, new: Any) -> Any:
+        return Case(When(_own(wish), then=F(column)), default=new) if wish.extends else new
 
     now = database_now()
     taken = takeable(slot_id, wish).update(
@@ -91,11 +98,9 @@ def expire(lock_id: int) -> bool:
     return SwapLock.objects.lapsed().filter(pk=lock_id).update(**FREE) == 1
 
 
-def force(slot_id: int, fence: int, actor: str, *, through_swap: bool) -> bool:
-    """Only the hold that was looked at, and only past a running swap when that was asked for."""
-    seen = SwapLock.objects.held().filter(slot_id=slot_id, grant_fence=fence)
-    if not through_swap:
-        seen = seen.filter(active_swap=None)
+def force(slot_id: int, fence: int, actor: str, cut: int | None) -> bool:
+    """Only the hold that was looked at, and only with the swap `cut`, which is being cancelled, or none under it."""
+    seen = SwapLock.objects.held().filter(slot_id=slot_id, grant_fence=fence, active_swap=cut)
     delay = {"delay_until": database_now() + DELAY_AFTER_FORCE, "delay_for": actor}
     return seen.update(fence=F("fence") + 1, **delay, **FREE) == 1
 

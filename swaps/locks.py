@@ -57,8 +57,9 @@ def acquire(
     asking again. Raises Invalid, and Conflict with the lock when somebody else has it after `wait_seconds`.
     """
     _refuse_bad(lock_rules.problems_of(holder, purpose or "", token))
+    extends = token is not None
     token = token or lock_rules.new_token()
-    wish = Wish(holder, purpose, _ttl(ttl_seconds), lock_rules.hash_of(token), by.actor)
+    wish = Wish(holder, purpose, _ttl(ttl_seconds), lock_rules.hash_of(token), by.actor, extends)
     patience = lock_waiting.Patience(slot, wait_seconds)
     while True:
         try:
@@ -102,36 +103,21 @@ def force_release(slot: Slot, *, fence: int, reason: str, cancel_swap: bool, by:
     Raises Invalid, Lost (that hold is gone) and Conflict (a swap runs and `cancel_swap` is not set).
     """
     _refuse_bad(lock_rules.problems_of_reason(reason))
-    with transaction.atomic():
-        # The swap first: the end of a swap locks these rows in this order, too.
-        cut = Swap.objects.active().filter(slot=slot).first() if cancel_swap else None
-        if cut:
-            Swap.objects.ask_to_cancel(cut.pk, by.actor)
-        if not lock_rows.force(slot.pk, fence, by.actor, through_swap=cancel_swap):
+    for _ in range(TRIES):
+        with transaction.atomic():
+            cut = Swap.objects.active().filter(slot=slot).first() if cancel_swap else None
+            if _force(slot, fence, reason, cut, by):
+                return look(slot)
             transaction.set_rollback(True)
-        else:
-            extra = {"reason": reason, "cancelled_swap": cut.pk if cut else None}
-            _end_hold(
-                slot,
-                HoldEnd.FORCED,
-                lambda hold: f"{by.actor} took the lock of {slot.name} from {hold.holder}: {reason}",
-                actor=by.actor,
-                **extra,
-            )
-            if cut:
-                transaction.on_commit(lambda: nudge.send(f"swap:{cut.pk}"))
-            return look(slot)
-    raise _not_forced(look(slot), fence)
+        refusal = _not_forced(look(slot), fence, cancel_swap)
+        if refusal:
+            raise refusal
+    raise _changed_hands(slot)
 
 
 def look(slot: Slot) -> LockView:
     """What is true now. Changes nothing, so a hold whose time ran out reads as free before anybody wrote that down."""
-    rows = SwapLock.objects.with_server_time().select_related("active_swap")
-    lock = rows.filter(slot=slot).first()
-    if lock is None:
-        SwapLock.objects.get_or_create(slot=slot)
-        lock = rows.get(slot=slot)
-    return view_of(lock, slot.name)
+    return view_of(_row(slot), slot.name)
 
 
 def pin(swap: Swap, *, token: str | None, by: Requester) -> None:
@@ -147,7 +133,7 @@ def pin(swap: Swap, *, token: str | None, by: Requester) -> None:
             swap.fence, swap.holder, swap.hold_fence = lock.fence, lock.holder, lock.grant_fence or None
             swap.save(update_fields=["fence", "holder", "hold_fence"])
             return
-        refusal = _why_not(slot, token, by)
+        refusal = _not_pinned(slot, token, by)
         if refusal:
             raise refusal
     raise _changed_hands(slot)
@@ -203,23 +189,53 @@ def _ttl(seconds: int) -> timedelta:
     return timedelta(seconds=lock_rules.clamp_ttl(seconds))
 
 
+def _row(slot: Slot) -> SwapLock:
+    """With the database's time and the swap that pins it."""
+    rows = SwapLock.objects.with_server_time().select_related("active_swap").filter(slot=slot)
+    lock = rows.first()
+    if lock is None:
+        SwapLock.objects.get_or_create(slot=slot)
+        lock = rows.get()
+    return lock
+
+
 def _acquire(slot: Slot, wish: Wish) -> LockView:
+    """A refusal may rest on a look, which spares a crowd the wait for the row; a grant never does."""
     for _ in range(TRIES):
+        lock = _row(slot)
+        view = view_of(lock, slot.name)
+        own = view.held and (lock.holder, lock.token_hash) == (wish.holder, wish.token_hash)
+        if not own and (view.held or view.active_swap or view.delays(wish.actor)):
+            raise _held(view, wish)
+        if not view.held and (lock.holder or lock.active_swap_id):
+            expire_lapsed(slot)
         with transaction.atomic():
             if lock_rows.take(slot.pk, wish):
-                _begin_hold(slot)
-                return look(slot)
-        _expire_of(slot)
-        if not lock_rows.takeable(slot.pk, wish).exists():
-            raise _held(look(slot), wish)
+                lock = _row(slot)
+                if not wish.extends or not lock.holds.filter(fence=lock.grant_fence, ended_at=None).exists():
+                    _begin_hold(slot, lock)
+                return view_of(lock, slot.name)
     raise _changed_hands(slot)
 
 
-def _begin_hold(slot: Slot) -> None:
-    """The first page of a hold's history; an extension has one already."""
-    lock = SwapLock.objects.get(slot=slot)
-    if lock.holds.filter(fence=lock.grant_fence, ended_at=None).exists():
-        return
+def _force(slot: Slot, fence: int, reason: str, cut: Swap | None, by: Requester) -> bool:
+    """The swap first: the end of a swap locks these rows in this order, too."""
+    if cut:
+        Swap.objects.ask_to_cancel(cut.pk, by.actor)
+        transaction.on_commit(lambda: nudge.send(f"swap:{cut.pk}"))
+    if not lock_rows.force(slot.pk, fence, by.actor, cut.pk if cut else None):
+        return False
+
+    def sentence(hold: LockHold) -> str:
+        return f"{by.actor} took the lock of {slot.name} from {hold.holder}: {reason}"
+
+    extra = {"reason": reason, "cancelled_swap": cut.pk if cut else None}
+    _end_hold(slot, HoldEnd.FORCED, sentence, actor=by.actor, **extra)
+    return True
+
+
+def _begin_hold(slot: Slot, lock: SwapLock) -> None:
+    """The first page of a hold's history."""
     copied = {name: getattr(lock, name) for name in ("holder", "purpose", "token_hash", "taken_by", "acquired_at")}
     hold = lock.holds.create(fence=lock.grant_fence, **copied)
     what_for = f" for “{hold.purpose}”" if hold.purpose else ""
@@ -251,11 +267,6 @@ def _tell(kind: str, sentence: str, slot: Slot, hold: LockHold, actor: str | Non
     events.record(kind, sentence, slot=slot, actor=hold.taken_by if actor is None else actor, data=data)
 
 
-def _expire_of(slot: Slot) -> None:
-    SwapLock.objects.get_or_create(slot=slot)
-    expire_lapsed(slot)
-
-
 def _expire(lock: SwapLock) -> None:
     slot = lock.slot
     with transaction.atomic():
@@ -263,9 +274,10 @@ def _expire(lock: SwapLock) -> None:
             _end_hold(slot, HoldEnd.EXPIRED, lambda hold: f"{hold.holder}'s lock of {slot.name} ran out.", actor="")
 
 
-def _why_not(slot: Slot, token: str | None, by: Requester) -> Refusal | None:
-    """Why `pin` found no row; None when a lapsed hold was in the way, which is gone now."""
-    _expire_of(slot)
+def _not_pinned(slot: Slot, token: str | None, by: Requester) -> Refusal | None:
+    """None when what was in the way is gone now: no row yet, or a hold that had lapsed."""
+    SwapLock.objects.get_or_create(slot=slot)
+    expire_lapsed(slot)
     return refusal_of(slot, token, by)
 
 
@@ -286,7 +298,7 @@ def _locked(view: LockView, code: str = "lock-held") -> Locked:
 
 def _lost(slot: Slot, token_hash: str) -> Lost:
     """Whoever holds a token of a hold that ended learns how it ended and who has the lock now."""
-    _expire_of(slot)
+    expire_lapsed(slot)
     view = look(slot)
     past = _past_hold(slot, token_hash)
     ended = f"Your hold of the lock of {slot.name} has ended"
@@ -299,9 +311,12 @@ def _lost(slot: Slot, token_hash: str) -> Lost:
     return Lost("lock-lost", sentence, extra={"lock": view.as_document()})
 
 
-def _not_forced(view: LockView, fence: int) -> Refusal:
+def _not_forced(view: LockView, fence: int, cancel_swap: bool) -> Refusal | None:
+    """None when a swap of the same hold began or ended meanwhile, so that another try is worth it."""
     extra = {"lock": view.as_document()}
-    if view.held and view.fence == fence and view.active_swap:
+    if view.held and view.fence == fence and (cancel_swap or not view.active_swap):
+        return None
+    if view.held and view.fence == fence:
         sentence = f"{view.refusal_sentence()} To cut its swap off as well, send cancel_swap."
         return Conflict("swap-in-progress", sentence, location=f"/api/swap/{view.pinned_by}", extra=extra)
     now = view.refusal_sentence()

@@ -3,6 +3,7 @@
 It is sequential; real races are test_lock_race.py's. What it is good at is the story nobody thought of.
 """
 
+import math
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ class Arbiter(RuleBasedStateMachine):
         self.fences: list[int] = []
         self.tokens: list[str] = []  # all there ever were
         self.swap: Swap | None = None
-        self.delay: tuple[float, str] = (0.0, "")
+        self.delay: tuple[float, str] = (-math.inf, "")
 
     # What should be
 

@@ -1,5 +1,7 @@
 """The checks of the lock pass on the lock, and fail on a lock that is spoiled in one verb."""
 
+import random
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,7 +15,7 @@ from cluster.models import Slot
 from swaps import lock_rows, locks
 from swaps.lock_rows import FREE, Wish
 from swaps.lock_view import LockView
-from swaps.models import SwapLock
+from swaps.models import LockHold, SwapLock
 from tests.factories import SlotFactory
 from tests.integration.swaps.lock_checks import CHECKS, Check
 
@@ -34,19 +36,21 @@ def test_the_lock_keeps_its_promises(slot: Slot, check: Check) -> None:
 
 
 def reads_then_writes(slot: Slot, wish: Wish) -> LockView:
-    """The row is looked at, found free, and saved."""
+    """The row is looked at, found free, and, a busy machine's moment later, saved."""
     SwapLock.objects.get_or_create(slot=slot)
     locks.expire_lapsed(slot)
     row = SwapLock.objects.with_server_time().get(slot=slot)
     if row.holder:
         raise locks.Held("lock-held", "It is held.", locks.look(slot))
+    time.sleep(random.uniform(0, 0.01))
     now = row.server_now
     row.fence, row.grant_fence = row.fence + 1, row.fence + 1
     row.holder, row.token_hash, row.taken_by = wish.holder, wish.token_hash, wish.actor
     row.acquired_at, row.renewed_at, row.ttl, row.expires_at = now, now, wish.ttl, now + wish.ttl
     with transaction.atomic():
         row.save()
-        locks._begin_hold(slot)
+        if not LockHold.objects.filter(lock=row, fence=row.grant_fence).exists():
+            locks._begin_hold(slot, row)
     return locks.look(slot)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.model_check.arbiter import Rules, search
+from tests.unit.model_check.arbiter import Rules, search
 
 
 def test_nothing_wrong_can_be_reached() -> None:
