@@ -53,6 +53,7 @@ class Spark(models.Model):
     probed_at = models.DateTimeField(null=True, editable=False)
     next_probe_at = models.DateTimeField(null=True, editable=False)
     reading = models.JSONField(default=dict, editable=False)  # HostReading.as_dict() of probed_at
+    idle_available_bytes = models.BigIntegerField(null=True, editable=False)  # memory available with nothing on the GPU
 
     objects = SparkQuerySet.as_manager()
 
@@ -74,6 +75,14 @@ class Spark(models.Model):
 
 class Launcher(models.TextChoices):
     LAUNCH_CLUSTER = "launch_cluster", "community launcher (launch-cluster.sh)"
+    DOCKER_RUN = "docker_run", "docker run (vLLM is the container's main process)"
+
+
+class ForeignPolicy(models.TextChoices):
+    """What a swap does about others that use the GPU."""
+
+    WARN = "warn", "name them and go on"
+    REFUSE = "refuse", "refuse the swap"
 
 
 class Slot(models.Model):
@@ -89,6 +98,24 @@ class Slot(models.Model):
     launcher_dir = models.CharField(max_length=255, blank=True, help_text="Blank means ~/spark-vllm-docker.")
     image = models.CharField(max_length=255, blank=True, help_text="Blank means the launcher's own default.")
     is_default = models.BooleanField(default=False, help_text="Calls that name no slot mean this one.")
+    memory_floor_gib = models.PositiveSmallIntegerField(
+        "memory floor (GiB)",
+        default=6,
+        validators=[MaxValueValidator(64)],
+        help_text="A load is stopped when a Spark has less memory available than this. 0 turns the guard off.",
+    )
+    drop_caches = models.BooleanField(
+        "drop page cache before a load", default=False, help_text="Needs a sudoers line on the Sparks."
+    )
+    foreign_gpu_users = models.CharField(
+        "others on the GPU", max_length=8, choices=ForeignPolicy, default=ForeignPolicy.WARN
+    )
+    relaunches_per_hour = models.PositiveSmallIntegerField(
+        "automatic relaunches per hour",
+        default=0,
+        validators=[MaxValueValidator(12)],
+        help_text="Of a model that is up but makes no tokens. 0: only say so.",
+    )
 
     objects = SlotQuerySet.as_manager()
 

@@ -143,6 +143,9 @@ class Swap(models.Model):
     last_seq = models.PositiveIntegerField(default=0)  # of SwapMessage
     log_file = models.CharField(max_length=300, blank=True)  # of launchers that keep vLLM's output in a file
     log_cursors = models.JSONField(default=dict)  # node -> timestamp of the last log line read
+    boot_ids = models.JSONField(default=dict)  # node -> boot id before the launch: another one means it restarted
+    stop_foreign = models.BooleanField(default=False)  # consent to stop a container that is not ours
+    replaced = models.TextField(blank=True)  # encrypted: `docker inspect` of such containers, for a rollback
 
     cancel_requested_at = models.DateTimeField(null=True)
     cancelled_by = models.CharField(max_length=80, blank=True)
@@ -314,6 +317,9 @@ class Serving(models.Model):
     next_probe_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True)
     metrics = models.JSONField(default=dict)  # running, waiting, kv_cache_used, tokens_per_second
+    believed = models.JSONField(default=dict)  # what the last swap made true: model_key, served_ids, swap
+    drift = models.JSONField(default=dict)  # how what serves differs from that; empty = it does not
+    wedged_since = models.DateTimeField(null=True)  # up, asked, and no token comes
 
     def __str__(self) -> str:
         return f"{self.slot}: {self.state} {self.model_label}"
