@@ -19,7 +19,10 @@ from cluster.simulator.layout import Spark
 from cluster.simulator.processes import Child, Processes, exit_code
 from cluster.simulator.sshd import SshFront
 
-PASSED_ON = {"SPARKSIM_LOAD_SECONDS", "SPARKSIM_VLLM_VERSION", "SPARKSIM_LAUNCHER_PAUSE", "SPARKSIM_PYTHON"}
+PASSED_ON = {
+    "SPARKSIM_LOAD_SECONDS", "SPARKSIM_LOAD_LINES_PER_SECOND", "SPARKSIM_VLLM_VERSION", "SPARKSIM_LAUNCHER_PAUSE",
+    "SPARKSIM_PYTHON",
+}  # fmt: skip
 BASH = "/bin/bash"
 # /proc/PID/cgroup tells which container a process is in; here the model itself leaves that note.
 CGROUP = re.compile(r"/proc/(\$\{?\w+\}?|\d+)/cgroup")
@@ -36,6 +39,8 @@ class Host:
         self._processes = processes
         self._neighbours = neighbours
         self._frozen = False
+        self._off = False
+        self._coming_up: asyncio.Task[None] | None = None
         # The launcher expands paths unquoted, so a home with a space in its path goes by its short name.
         self._home = str(spark.home) if SHELL_SAFE.fullmatch(str(spark.home)) else folder + "/home"
         self._daemon = Daemon(folder, spark.address, processes, self.faults)
@@ -55,8 +60,9 @@ class Host:
         return public
 
     def close(self) -> None:
-        if self._poll:
-            self._poll.cancel()
+        for task in (self._poll, self._coming_up):
+            if task:
+                task.cancel()
         if self._door:
             self._door.close()
         self.front.close()
@@ -118,7 +124,7 @@ class Host:
                 f"Could not resolve hostname {target}: Name or service not known")  # fmt: skip
             await reply.err(f"ssh: {reason}\r\n")
             return 255
-        if other.faults.value("sshd-refuse") is not None:
+        if other.refuses:
             await reply.err(f"ssh: connect to host {target} port 22: Connection refused\r\n")
             return 255
         if other.faults.value("frozen-host") is not None:
@@ -146,6 +152,37 @@ class Host:
             self._frozen = frozen
             procfs.signal_all(self.pids(), signal.SIGSTOP if frozen else signal.SIGCONT)
         await self.front.apply_faults(frozen)
+        seconds = self.faults.number("reboot", 3.0)
+        if seconds is not None and not self._off:
+            self.faults.switch_off("reboot")
+            await self._power_off()
+            self._coming_up = asyncio.create_task(self._power_on(seconds))
+
+    @property
+    def refuses(self) -> bool:
+        """Nothing listens on the SSH port."""
+        return self._off or self.faults.value("sshd-refuse") is not None
+
+    async def _power_off(self) -> None:
+        """As if the cable was pulled: nothing is asked to end. A freeze ends with it."""
+        self._off = True
+        self.note("power-off")
+        self.faults.switch_off("frozen-host")
+        self.front.close()
+        await self._daemon.power_off()
+        while pids := self.pids():
+            procfs.signal_all(pids, signal.SIGKILL)
+            await asyncio.sleep(0.01)
+        for entry in Path(self._folder, "gpu").iterdir():
+            entry.unlink()
+
+    async def _power_on(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        Path(self._folder, "run", "boot_id").write_text(_boot_id())
+        self._off = False
+        self.note("power-on")
+        self._daemon.power_on()
+        await self.apply_faults()
 
     def pids(self) -> list[int]:
         """Everything that runs on this Spark."""

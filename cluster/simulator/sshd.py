@@ -110,6 +110,7 @@ class SshFront:
         return _host_key(self.spark.folder / "host_key").export_public_key().decode().strip()
 
     def close(self) -> None:
+        """Nothing listens and nobody is connected any more."""
         self._hang_up()
         for login in list(self.logins):
             login.drop()
@@ -124,7 +125,7 @@ class SshFront:
 
     async def apply_faults(self, frozen: bool) -> None:
         """Refuse, freeze or thaw as the switches say."""
-        refuse = self._faults.value("sshd-refuse") is not None
+        refuse = self._host.refuses
         if refuse and self._listener:
             self._hang_up()
         elif not refuse and not self._listener:

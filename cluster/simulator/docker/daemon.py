@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 from pathlib import Path
 
 from cluster.simulator.docker.container import Container, Recipe
@@ -42,6 +43,7 @@ class Daemon:
         self.faults = faults
         self.containers: dict[str, Container] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._off = False
 
     def images(self) -> list[dict[str, str]]:
         """Images on this Spark; the image-missing fault hides one or all."""
@@ -148,10 +150,27 @@ class Daemon:
         self.containers.pop(container.id, None)
         container.forget()
 
+    async def power_off(self) -> None:
+        """The machine goes down: every container ends, whatever its restart policy."""
+        self._off = True
+        for container in list(self.containers.values()):
+            if container.running and container.init:
+                container.init.kill(signal.SIGKILL)
+                await container.ended.wait()
+
+    def power_on(self) -> None:
+        """The machine is up again: the daemon starts what its restart policy brings back."""
+        self._off = False
+        for container in list(self.containers.values()):
+            policy = container.recipe.restart
+            wanted = policy == "always" or (policy == "unless-stopped" and not container.stop_asked)
+            if wanted and not container.running:
+                self.start(container)
+
     def _ended(self, container: Container) -> None:
         if container.recipe.auto_remove:
             self.remove(container)
-        elif self._comes_back(container):
+        elif not self._off and self._comes_back(container):
             container.restarts += 1
             self.start(container)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import time
 
 from cluster.simulator.standins import memory, spark
 
@@ -39,8 +40,8 @@ def _content(name: str) -> str | None:
     if name == "/proc/meminfo":
         return memory.meminfo()
     if name == "/proc/uptime":
-        with open("/proc/uptime", encoding="ascii") as file:
-            return file.read()
+        up = max(0.0, time.time() - os.path.getmtime(spark.path("run", "boot_id")))
+        return f"{up:.2f} {up * 19:.2f}\n"
     if name == "/proc/loadavg":
         return "1.42 1.10 0.86 2/1204 4711\n" if busy else "0.08 0.05 0.01 1/1180 4711\n"
     if name == "/proc/pressure/memory":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 JSON, SSE, TEXT = "application/json", "text/event-stream; charset=utf-8", "text/plain; version=0.0.4; charset=utf-8"
 NEED_THE_ENGINE = frozenset({"/health", "/ping", "/v1/chat/completions", "/v1/completions"})
 TOKEN_SECONDS = 0.01
+WEDGED_LOOK_SECONDS = 0.2
 SENTENCE = "This answer comes from a simulated DGX Spark that serves {model} and has no weights to think with."
 
 
@@ -47,7 +48,8 @@ class Answers:
         if path == "/load":
             return 200, JSON, _json({"server_load": 0})
         if path == "/metrics":
-            return 200, TEXT, metrics_text(self._names[0], self._counters, self._launch.model).encode()
+            running = max(self._counters.running, int(self._wedged))
+            return 200, TEXT, metrics_text(self._names[0], self._counters, self._launch.model, running).encode()
         if path == "/v1/models":
             return 200, JSON, _json({"object": "list", "data": [self._model(name) for name in self._names]})
         if path in {"/v1/chat/completions", "/v1/completions"}:
@@ -86,12 +88,21 @@ class Answers:
             wants_usage = bool((request.get("stream_options") or {}).get("include_usage"))
             return 200, SSE, self._stream(chat, name, words, finish, usage if wants_usage else None)
         self._counters.running += 1
-        await asyncio.sleep(TOKEN_SECONDS)
+        await self._next_token()
         self._finish(usage, finish)
         text = " ".join(words)
         choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": finish, "stop_reason": None}
         choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
         return 200, JSON, _json({**self._envelope(chat, name, False), "choices": [choice], "usage": usage})
+
+    @property
+    def _wedged(self) -> bool:
+        return self._launch.faults.value("wedged") is not None
+
+    async def _next_token(self) -> None:
+        await asyncio.sleep(TOKEN_SECONDS)
+        while self._wedged:
+            await asyncio.sleep(WEDGED_LOOK_SECONDS)
 
     @staticmethod
     def _usage(prompt: int, completion: int) -> dict[str, int]:
@@ -114,7 +125,7 @@ class Answers:
         self._counters.running += 1
         try:
             for index, word in enumerate(words):
-                await asyncio.sleep(TOKEN_SECONDS)
+                await self._next_token()
                 text = word if index == 0 else " " + word
                 ended = finish if index == len(words) - 1 else None
                 choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": ended}

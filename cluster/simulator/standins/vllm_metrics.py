@@ -39,12 +39,12 @@ class Counters:
         return min(100.0, 0.4 * self.running)
 
 
-def metrics_text(name: str, counters: Counters, model: Model) -> str:
+def metrics_text(name: str, counters: Counters, model: Model, running: int) -> str:
     """Gauges, counters and histograms under the labels vLLM gives them."""
     labels = f'engine="0",model_name="{name}"'
     done = sum(counters.finished.values())
     lines = [
-        *_one("vllm:num_requests_running", "gauge", labels, counters.running),
+        *_one("vllm:num_requests_running", "gauge", labels, running),
         *_one("vllm:num_requests_waiting", "gauge", labels, 0),
         *_one("vllm:kv_cache_usage_perc", "gauge", labels, counters.cache_use() / 100),
         *_one("vllm:engine_sleep_state", "gauge", f'{labels},sleep_state="awake"', 1),

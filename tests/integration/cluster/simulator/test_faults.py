@@ -198,3 +198,43 @@ def test_the_command_line_lists_and_refuses(sparks: Simulator) -> None:
     assert "spark-2\tslow-load\t9\n" in listing and all(name in listing for name in KNOWN)
     assert call("fault", str(sparks.root), "spark-1", "no-such-fault", "on").returncode == 1
     assert call("fault", str(sparks.root), "spark-9", "oom", "on").returncode == 1
+
+
+def boot_id(sparks: Simulator) -> str:
+    return sparks.run(1, "cat /proc/sys/kernel/random/boot_id", fresh=True).out
+
+
+def answers_again(sparks: Simulator) -> str:
+    try:
+        return boot_id(sparks)
+    except (OSError, paramiko.SSHException):
+        return ""
+
+
+def test_a_reboot_ends_everything_but_what_docker_brings_back(sparks: Simulator) -> None:
+    before = boot_id(sparks)
+    serve(sparks)
+    sparks.run(1, "docker run -d --name kept --restart unless-stopped vllm-node sleep infinity")
+    sparks.wait_ready()
+
+    sparks.fault(1, "reboot", value="0.5")
+    assert answers_again(sparks) == "" and sparks.http(1, "/health") == (0, "")
+
+    assert wait_until(lambda: answers_again(sparks)) != before
+    assert sparks.run(1, "docker ps -a --format '{{.Names}}'").out.split() == ["kept"]
+    assert sparks.run(1, "nvidia-smi --query-compute-apps=pid --format=csv,noheader").out == ""
+
+
+def test_a_wedged_model_is_healthy_and_makes_no_token(sparks: Simulator) -> None:
+    serve(sparks)
+    sparks.wait_ready()
+    sparks.fault(1, "wedged")
+    ask = {"model": "org/model-7B", "prompt": "Say OK.", "max_tokens": 1}
+    with pytest.raises(TimeoutError):
+        sparks.http(1, "/v1/completions", ask)
+    assert sparks.http(1, "/health")[0] == 200
+    metrics = sparks.http(1, "/metrics")[1]
+    assert 'num_requests_running{engine="0",model_name="org/model-7B"} 1.0' in metrics
+    assert 'generation_tokens_total{engine="0",model_name="org/model-7B"} 0.0' in metrics
+    sparks.fault(1, "wedged", on=False)
+    wait_until(lambda: sparks.http(1, "/v1/completions", ask)[0] == 200)
