@@ -12,6 +12,7 @@ import time
 from cluster.simulator import journal
 from cluster.simulator.standins import memory, rendezvous, spark, vllm_failures
 from cluster.simulator.standins.titles import set_title
+from cluster.simulator.standins.vllm_chatter import Chatter
 from cluster.simulator.standins.vllm_model import Model, is_local, resolves, well_formed
 
 TYPE_CHECKING = False
@@ -55,6 +56,7 @@ class Launch:
         self._life = -1
         self._seen: set[str] = set()
         self._seconds = load_seconds()
+        self._chatter = Chatter()
         self._place = ""
 
     # -- the whole start ---------------------------------------------------------------------------------------
@@ -263,6 +265,8 @@ class Launch:
 
     def _pause_seconds(self, seconds: float) -> None:
         time.sleep(seconds)
+        for text in self._chatter.due():
+            self._engine_line("weight_utils.py:918", text)
         self.check_alive()
 
     def check_alive(self) -> None:
