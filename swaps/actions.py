@@ -11,7 +11,7 @@ from django.utils import timezone
 from cluster import events, nudge
 from cluster.models import Slot
 from cluster.refusals import Conflict, Invalid, Lost, Missing, Unprocessable
-from swaps import locks, machine, preflight, tasks
+from swaps import locks, machine, preflight, reopening, tasks
 from swaps.catalog.definition import Definition, validate
 from swaps.catalog.format import CatalogError, dump_catalog, load_catalog
 from swaps.checks import Check, CheckState
@@ -48,7 +48,8 @@ def request_swap(
     """Accept a swap of `slot` to the catalog entry `model_key`. Returns at once; a task worker drives it.
 
     Raises Missing, Invalid, Unprocessable (it could never work), Conflict (one runs already), Locked (somebody holds
-    the slot's lock and `lock_token` is missing) and Lost (`lock_token` is of a hold that ended).
+    the slot's lock and `lock_token` is missing), Lost (`lock_token` is of a hold that ended) and Unavailable (the
+    database was restored, and the slot's Sparks have not been asked yet).
     """
     definition = find_model(model_key).as_definition()
     _refuse_hopeless(slot, definition)
@@ -162,6 +163,7 @@ def find_slot(name: str | None) -> Slot:
 
 def _accept(slot: Slot, by: Requester, deadline_seconds: int | None, *, lock_token: str | None, **fields: Any) -> Swap:
     seconds = _deadline(deadline_seconds)
+    reopening.refuse_closed(slot)
     try:
         with transaction.atomic():
             swap = Swap.objects.create(

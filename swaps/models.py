@@ -10,8 +10,9 @@ from django.db.models import F, Q
 
 from cluster.models import Slot
 from swaps.catalog.definition import Definition
+from swaps.closed_rows import ClosedSlot as ClosedSlot
 from swaps.querysets import SwapLockQuerySet, SwapQuerySet
-from swaps.schedules.rows import Schedule as Schedule  # a room of its own; here, so that Django finds it
+from swaps.schedules.rows import Schedule as Schedule  # rooms of their own; here, so that Django finds them
 from swaps.schedules.rows import ScheduleRun as ScheduleRun
 from swaps.states import ACTIVE, LABELS, TERMINAL, Status
 

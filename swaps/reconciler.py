@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from cluster.models import Slot, Spark
 from cluster.tasks import probe_spark
-from swaps import locks, tasks
+from swaps import locks, reopening, tasks
 from swaps.models import Swap
 from swaps.schedules import firing
 
@@ -21,6 +21,7 @@ def tick() -> None:
     locks.expire_lapsed()
     firing.fire_due(timezone.now())
     ring_for_probes()
+    ring_for_closed_slots()
 
 
 def ring_for_swaps() -> None:
@@ -39,3 +40,8 @@ def ring_for_probes() -> None:
     due = Q(serving=None) | Q(serving__next_probe_at=None) | Q(serving__next_probe_at__lte=now)
     for slot_id in Slot.objects.filter(due).values_list("pk", flat=True):
         tasks.probe_slot.delay(slot_id)
+
+
+def ring_for_closed_slots() -> None:
+    for slot_id in reopening.due():
+        tasks.reopen_slot.delay(slot_id)

@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from swaps import runner, serving
+from swaps import reopening, runner, serving
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +18,11 @@ def drive_swap(swap_id: int) -> None:
 @shared_task
 def probe_slot(slot_id: int) -> None:
     serving.look(slot_id)
+
+
+@shared_task
+def reopen_slot(slot_id: int) -> None:
+    reopening.reopen(slot_id)
 
 
 def enqueue(swap_id: int) -> None:
