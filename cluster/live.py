@@ -8,7 +8,6 @@ up from the rows again. So a lost nudge costs a second, and a dead feed is a slo
 import asyncio
 import contextlib
 import logging
-import socket
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -155,7 +154,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._topics: dict[str, Topic] = {}
-        self._ear: socket.socket | None = None
+        self._ear: nudge.Listening | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     @contextlib.asynccontextmanager
@@ -195,24 +194,20 @@ class Hub:
     def _open(self) -> None:
         # One thread for all reads: a bounded load on the database, and one connection that stays open meanwhile.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-feed")
-        self._ear = nudge.listen()
-        asyncio.get_running_loop().add_reader(self._ear.fileno(), self._hear, self._ear)
+        self._ear = nudge.overhear(self._hear)
 
     def _close(self) -> None:
         if self._ear is not None:
-            asyncio.get_running_loop().remove_reader(self._ear.fileno())
-            nudge.unlisten(self._ear)
+            self._ear.close()
         if self._thread is not None:
             self._thread.submit(connections.close_all)
             self._thread.shutdown(wait=False)
         self._ear = self._thread = None
 
-    def _hear(self, ear: socket.socket) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                topic = self._topics.get(ear.recv(nudge.MAX_TOPIC_BYTES).decode(errors="replace"))
-                if topic is not None:
-                    topic.bell.set()
+    def _hear(self, name: str) -> None:
+        rung = self._topics.values() if name == nudge.EVERYTHING else filter(None, [self._topics.get(name)])
+        for topic in rung:
+            topic.bell.set()
 
 
 def _page(reader: Reader, after: int) -> Sequence[Row]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sparkcontrol import addresses, env, folders
 from sparkcontrol.database_url import database_from
+from sparkcontrol.redis_url import broker_from
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("SPARKCONTROL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -134,23 +135,32 @@ SPECTACULAR_SETTINGS = {
 }
 
 # A delivery is a doorbell: acknowledged early, never redelivered, the row decides (docs/architecture.md).
-CELERY_BROKER_URL = "folder://localhost"  # sparkcontrol.folder_broker; the host name means nothing
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
-    "folder": str(folders.private_folder(DATA_DIR / "broker")),
-    "polling_interval": 0.1,
-}
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # a folder has no broadcasts; nothing here asks workers questions
+REDIS_URL = env.text("REDIS_URL")
+if REDIS_URL:
+    _broker = broker_from(REDIS_URL)
+    CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = _broker.url, _broker.options
+    CELERY_BROKER_USE_SSL = _broker.ssl
+else:
+    CELERY_BROKER_URL = "folder://localhost"  # sparkcontrol.folder_broker; the host name means nothing
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "folder": str(folders.private_folder(DATA_DIR / "broker")),
+        "polling_interval": 0.1,
+    }
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # nothing here asks workers questions
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = bool(REDIS_URL)  # else a busy worker keeps messages an idle one could take
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+CELERY_BROKER_CONNECTION_RETRY = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"swaps.tasks.drive_swap": {"queue": "swaps"}, "cluster.tasks.*": {"queue": "probes"}}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
-NUDGE_DIR = folders.socket_folder(DATA_DIR / "nudge")  # one datagram socket per web process
+NUDGE_DIR = folders.socket_folder(DATA_DIR / "nudge")  # one datagram socket per listener, without REDIS_URL
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -4,8 +4,6 @@ Any number of processes may run it; who delivers to an endpoint is decided by a 
 """
 
 import logging
-import select
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from cluster import idempotency, nudge
 from services.webhooks import delivery, outbox
 
 LOOK_EVERY_SECONDS = 2.0
-DOORBELLS = frozenset({"events", "webhooks"})
+DOORBELLS = frozenset({"events", "webhooks", nudge.EVERYTHING})
 FORGET_EVERY = timedelta(hours=1)
 
 log = logging.getLogger(__name__)
@@ -54,16 +52,15 @@ class Dispatcher:
                 self._tick_safely()
                 self._wait(ear)
         finally:
-            nudge.unlisten(ear)
+            ear.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
             connections.close_all()
 
-    def _wait(self, ear: socket.socket) -> None:
+    def _wait(self, ear: nudge.Ear) -> None:
         """Until one of our doorbells rings, or 2 s."""
         ends_at = time.monotonic() + LOOK_EVERY_SECONDS
         while (left := ends_at - time.monotonic()) > 0 and not self.ended.is_set():
-            select.select([ear], [], [], left)
-            if nudge.heard(ear) & DOORBELLS:
+            if ear.wait(left) & DOORBELLS:
                 return
 
     def close(self) -> None:
