@@ -67,10 +67,11 @@ def probe_host(transport: Transport) -> HostReading:
     started = time.monotonic()
     transport.follow(COMMAND, keep, should_stop=_never, timeout=PROBE_SECONDS)
     reachable_ms = round((first_at[0] - started) * 1000, 1) if first_at else None
-    return read_host([line.text for line in lines.close()], reachable_ms)
+    took_ms = round((time.monotonic() - started) * 1000, 1)
+    return read_host([line.text for line in lines.close()], reachable_ms, took_ms)
 
 
-def read_host(lines: list[str], reachable_ms: float | None = None) -> HostReading:
+def read_host(lines: list[str], reachable_ms: float | None = None, took_ms: float | None = None) -> HostReading:
     """The reading in a probe's output lines. Pure."""
     parts = parsers.sections(lines)
     text = {name: part.text for name, part in parts.items()}
@@ -83,6 +84,7 @@ def read_host(lines: list[str], reachable_ms: float | None = None) -> HostReadin
     on_gpu = {pid: names.get(identity, identity[:12]) for pid, identity in inside.items()}
     return HostReading(
         reachable_ms=reachable_ms,
+        took_ms=took_ms,
         boot_id=parsers.plain(text.get("boot_id")),
         uptime_seconds=parsers.number(text.get("uptime")),
         hostname=parsers.plain(text.get("hostname")),

@@ -48,6 +48,7 @@ class HostReading:
     """One look at a Spark. Bytes, Celsius, watts, percent of 100; memory in use is total minus available."""
 
     reachable_ms: float | None = None  # until the first byte of the answer
+    took_ms: float | None = None  # until the last one
     boot_id: str | None = None
     uptime_seconds: float | None = None
     hostname: str | None = None
