@@ -28,6 +28,13 @@ _LOOKS = {
     "spark.up": ("check", "good"),
     "spark.down": ("cross", "bad"),
     "spark.quarantined": ("alert", "bad"),
+    "spark.rebooted": ("alert", "warn"),
+    "model.drifted": ("alert", "warn"),
+    "model.crashed": ("cross", "bad"),
+    "model.back": ("check", "good"),
+    "model.adopted": ("check", "mute"),
+    "model.wedged": ("alert", "bad"),
+    "model.unwedged": ("check", "good"),
     "host_key.pinned": ("key", "mute"),
 }
 _ENDS = {

@@ -13,6 +13,7 @@ from cluster.templatetags import show
 
 HOUR = timedelta(hours=1)
 OLD_AFTER = timedelta(minutes=2)
+REBOOT_SHOWN_FOR = timedelta(hours=24)
 SHORTEST_SPAN = timedelta(minutes=10)  # a line of two minutes would be a dot at the edge
 
 
@@ -65,6 +66,8 @@ class SparkCard:
     occupants: list[Occupant]
     slots: list[str]
     stale: bool
+    silent: bool  # contacted once, and now what is true of it is not known
+    rebooted_at: datetime | None  # of late
     contacted: bool
     needs_host_key: bool
 
@@ -90,13 +93,24 @@ def _card(spark: Spark, rows: list[Row], slots: list[Slot], now: datetime) -> Sp
     return SparkCard(
         spark=spark,
         badge=badges.of_spark(spark),
-        gauges=_gauges(spark.reading, rows, now),
+        gauges=_gauges(spark.reading if up else _totals(spark.reading), rows, now),
         occupants=_occupants(spark.reading, {slot.container_name for slot in slots}),
         slots=[slot.name for slot in slots],
         stale=bool(spark.probed_at and (not up or now - spark.probed_at > OLD_AFTER)),
+        silent=spark.probed_at is not None and spark.ssh_state not in (SshState.UP, SshState.NEW),
+        rebooted_at=_lately(spark.rebooted_at, now),
         contacted=spark.probed_at is not None,
         needs_host_key=not spark.host_key,
     )
+
+
+def _totals(reading: dict[str, Any]) -> dict[str, Any]:
+    """What stays true of a Spark that does not answer; an old figure in the place of a fresh one would be a lie."""
+    return {name: value for name, value in reading.items() if name.endswith("_total_bytes")}
+
+
+def _lately(at: datetime | None, now: datetime) -> datetime | None:
+    return at if at and now - at < REBOOT_SHOWN_FOR else None
 
 
 def _gauges(reading: dict[str, Any], rows: list[Row], now: datetime) -> list[Gauge]:

@@ -1,18 +1,20 @@
 """What contact with a Spark means for its row: the newest reading, its state, and an Event when that changed."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from cluster import events
+from cluster.clock import as_utc
 from cluster.models import Reading, Spark, SshState
 from cluster.probes import probe_host
 from cluster.readings import HostReading
 from cluster.ssh.base import AuthFailed, HostKeyMismatch, HostKeyUnknown, Transport, Unreachable
 
 PROBE_EVERY = timedelta(seconds=10)
-PROBE_AT_LEAST_EVERY = timedelta(seconds=60)
+PROBE_AT_LEAST_EVERY = timedelta(seconds=20)  # what a returned Spark is may not stay unknown for longer
 CHARTED = ("gpu_busy_percent", "mem_available_bytes", "gpu_temperature_c", "gpu_power_watts", "disk_free_bytes")
 EVENTS = {
     SshState.UP: ("spark.up", "{} answers."),
@@ -34,8 +36,11 @@ def note(spark: Spark, outcome: HostReading | Exception) -> Spark:
     """Store a probe's reading, or why there is none. Other columns stay: a person may be editing them."""
     now = timezone.now()
     before = SshState(spark.ssh_state)
+    reboot = None
     if isinstance(outcome, HostReading):
         spark.ssh_state, spark.ssh_problem = SshState.UP, ""
+        reboot = reboot_between(spark.reading.get("boot_id"), spark.probed_at, outcome, now)
+        spark.rebooted_at = reboot.restarted_at if reboot else spark.rebooted_at
         spark.reading, spark.probed_at = outcome.as_dict(), now
     else:
         spark.ssh_state, spark.ssh_problem = state_after(outcome), str(outcome)
@@ -46,11 +51,13 @@ def note(spark: Spark, outcome: HostReading | Exception) -> Spark:
         _store(spark, outcome, now)
         if spark.ssh_state != before:
             _tell(spark)
+        if reboot:
+            _tell_reboot(spark, reboot)
     return spark
 
 
 def _store(spark: Spark, outcome: HostReading | Exception, now: datetime) -> None:
-    columns = ["ssh_state", "ssh_state_since", "ssh_problem", "next_probe_at", "reading", "probed_at"]
+    columns = ["ssh_state", "ssh_state_since", "ssh_problem", "next_probe_at", "reading", "probed_at", "rebooted_at"]
     Spark.objects.filter(pk=spark.pk).update(**{name: getattr(spark, name) for name in columns})
     if isinstance(outcome, HostReading):
         Reading.objects.create(spark=spark, at=now, **{name: getattr(outcome, name) for name in CHARTED})
@@ -65,10 +72,47 @@ def state_after(error: Exception) -> SshState:
 
 
 def pause(spark: Spark, now: datetime) -> timedelta:
-    """Until the next probe: 10 s, and for a Spark that is away as long as it has been away, up to 60 s."""
+    """Until the next probe: 10 s, and for a Spark that is away as long as it has been away, up to 20 s."""
     if spark.ssh_state == SshState.UP or spark.ssh_state_since is None:
         return PROBE_EVERY
     return min(PROBE_AT_LEAST_EVERY, max(PROBE_EVERY, now - spark.ssh_state_since))
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    """Two looks at a Spark, with a restart between them."""
+
+    before: str  # boot id
+    after: str
+    last_seen_at: datetime | None
+    restarted_at: datetime
+
+
+def reboot_between(
+    boot_id: str | None, last_seen_at: datetime | None, reading: HostReading, now: datetime
+) -> Reboot | None:
+    """None when the Spark still runs since the look before. When it does not tell how long it is up: now."""
+    if not boot_id or not reading.boot_id or boot_id == reading.boot_id:
+        return None
+    up = timedelta(seconds=reading.uptime_seconds or 0)
+    return Reboot(boot_id, reading.boot_id, last_seen_at, now - up)
+
+
+def _tell_reboot(spark: Spark, reboot: Reboot) -> None:
+    seen = f"; it was last seen up at {_clock(reboot.last_seen_at)}" if reboot.last_seen_at else ""
+    data = {
+        "spark": spark.name,
+        "boot_id_before": reboot.before,
+        "boot_id": reboot.after,
+        "last_seen_at": as_utc(reboot.last_seen_at),
+        "restarted_at": as_utc(reboot.restarted_at),
+    }
+    sentence = f"{spark.name} restarted at {_clock(reboot.restarted_at)}{seen}."
+    events.record("spark.rebooted", sentence, spark=spark, data=data)
+
+
+def _clock(at: datetime) -> str:
+    return timezone.localtime(at).strftime("%H:%M:%S %Z")
 
 
 def _tell(spark: Spark) -> None:

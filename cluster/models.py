@@ -53,6 +53,7 @@ class Spark(models.Model):
     probed_at = models.DateTimeField(null=True, editable=False)
     next_probe_at = models.DateTimeField(null=True, editable=False)
     reading = models.JSONField(default=dict, editable=False)  # HostReading.as_dict() of probed_at
+    rebooted_at = models.DateTimeField(null=True, editable=False)  # as far as we saw it restart
     idle_available_bytes = models.BigIntegerField(null=True, editable=False)  # memory available with nothing on the GPU
 
     objects = SparkQuerySet.as_manager()

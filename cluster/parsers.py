@@ -12,7 +12,7 @@ from cluster.readings import Container, Gpu, GpuProcess
 
 MARK = "@@spark-control "
 STATUS = "status "
-LABELS_KEPT = ("sparkctl.", "sparkrun.", "com.docker.compose.project", "com.docker.compose.service")
+LABELS_KEPT = ("sparkcontrol.", "sparkctl.", "sparkrun.", "com.docker.compose.project", "com.docker.compose.service")
 MAX_COMMAND = 400
 _SECRETS = re.compile(
     r"(?i)(--?(?:[\w-]*-)?(?:api-?key|token|secret|password)[=\s]\s*|\b\w*(?:api_?key|token|secret|password)=)\S+"
@@ -108,14 +108,17 @@ def gpu(text: str) -> Gpu:
     return Gpu(name, driver, *(number(word) for word in figures))
 
 
-def gpu_processes(text: str, containers: Mapping[int, str] | None = None) -> tuple[GpuProcess, ...]:
+def gpu_processes(
+    text: str, containers: Mapping[int, str] | None = None, owners: Mapping[int, str] | None = None
+) -> tuple[GpuProcess, ...]:
     """nvidia-smi's `pid, process_name, used_memory` lines. A process name may hold commas of its own."""
     found = []
     for line in text.splitlines():
         match = re.fullmatch(r"\s*(\d+),\s*(.*?),\s*([^,]*)", line)
         if match:
             pid = int(match[1])
-            found.append(GpuProcess(pid, match[2].strip(), whole(match[3]), (containers or {}).get(pid, "")))
+            container, user = (containers or {}).get(pid, ""), (owners or {}).get(pid, "")
+            found.append(GpuProcess(pid, match[2].strip(), whole(match[3]), container, user))
     return tuple(found)
 
 
@@ -123,6 +126,11 @@ def cgroup_containers(text: str) -> dict[int, str]:
     """Lines of `PID CGROUP-PATH` to the container id each process lives in (systemd and cgroupfs drivers alike)."""
     matches = re.findall(r"^(\d+) .*?\bdocker[-/]([0-9a-f]{12,64})", text, re.MULTILINE)
     return {int(pid): container for pid, container in matches}
+
+
+def owners(text: str) -> dict[int, str]:
+    """Lines of `PID USER`."""
+    return {int(pid): user for pid, user in re.findall(r"^(\d+) (\S+)$", text, re.MULTILINE)}
 
 
 def containers(text: str, on_gpu: Iterable[str] = ()) -> tuple[Container, ...]:
@@ -233,6 +241,8 @@ def _container(row: Mapping[str, Any], on_gpu: tuple[str, ...]) -> Container:
         command=mask(command)[:MAX_COMMAND],
         kind=kind_of(name, image, command, labels),
         on_gpu=bool(identity) and any(identity.startswith(one) or one.startswith(identity) for one in on_gpu),
+        id=identity,
+        created=str(row.get("CreatedAt") or ""),
         labels={key: value for key, value in labels.items() if key.startswith(LABELS_KEPT)},
     )
 

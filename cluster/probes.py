@@ -25,11 +25,13 @@ room() {
   while [ ! -e "$d" ] && [ "$d" != / ] && [ "$d" != . ]; do d=$(dirname "$d"); done
   timeout -k 1 3 df -P -B1 "$d"
 }
+pids() { printf '%s\n' "$apps" | sed -n 's/^ *\([0-9][0-9]*\),.*/\1/p' | head -64; }
 groups() {
-  for p in $(printf '%s\n' "$apps" | sed -n 's/^ *\([0-9][0-9]*\),.*/\1/p' | head -64); do
+  for p in $(pids); do
     while IFS= read -r g; do printf '%s %s\n' "$p" "$g"; done < "/proc/$p/cgroup"
   done
 }
+owners() { for p in $(pids); do printf '%s %s\n' "$p" "$(stat -c %U "/proc/$p")"; done; }
 hub=${HF_HUB_CACHE:-${HF_HOME:-$HOME/.cache/huggingface}/hub}
 part boot_id cat /proc/sys/kernel/random/boot_id
 part uptime cat /proc/uptime
@@ -47,6 +49,7 @@ part gpu brief nvidia-smi --query-gpu=name,driver_version,utilization.gpu,temper
 apps=$(brief nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader,nounits)
 part apps printf '%s\n' "$apps"
 part groups groups
+part owners owners
 """
 COMMAND = Command.shell(SCRIPT)
 
@@ -107,7 +110,7 @@ def read_host(lines: list[str], reachable_ms: float | None = None, took_ms: floa
         disk_free_bytes=disk[1],
         cache_disk_total_bytes=cache[0],
         cache_disk_free_bytes=cache[1],
-        gpu_processes=parsers.gpu_processes(text.get("apps", ""), on_gpu),
+        gpu_processes=parsers.gpu_processes(text.get("apps", ""), on_gpu, parsers.owners(text.get("owners", ""))),
         containers=parsers.containers(docker.text, set(inside.values())),
         docker_ok=docker.status == 0 if parts else None,
         docker_problem=parsers.docker_problem(docker) if parts else "",

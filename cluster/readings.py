@@ -13,6 +13,7 @@ class GpuProcess:
     name: str
     memory_mib: int | None = None
     container: str = ""
+    user: str = ""  # who started it, by the owner of the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Container:
         "other"  # vllm, launcher, ray, sparkrun, nim, ollama, sglang, tensorrt, triton, comfyui, lmstudio, other
     )
     on_gpu: bool = False
+    id: str = ""
+    created: str = ""  # Docker's words: "2026-11-20 10:00:00 +0000 UTC"
     labels: dict[str, str] = field(default_factory=dict)
 
 

@@ -56,6 +56,7 @@ class SparkSerializer(serializers.Serializer[Any]):
     state_since = serializers.DateTimeField(allow_null=True)
     problem = serializers.CharField(help_text="A sentence with the remedy; blank while all is well.")
     probed_at = serializers.DateTimeField(allow_null=True)
+    rebooted_at = serializers.DateTimeField(allow_null=True, help_text="Its last restart, as far as it was seen.")
     reading = serializers.DictField(help_text="What the last probe saw; empty before the first one.")
     url = serializers.CharField()
 
@@ -74,6 +75,7 @@ def spark_document(spark: Spark) -> dict[str, Any]:
         "state_since": moment(spark.ssh_state_since),
         "problem": spark.ssh_problem,
         "probed_at": moment(spark.probed_at),
+        "rebooted_at": moment(spark.rebooted_at),
         "reading": spark.reading,
         "url": f"/api/sparks/{spark.name}",
     }

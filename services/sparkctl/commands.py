@@ -86,7 +86,8 @@ def spark_row(spark: dict[str, Any]) -> list[object]:
     memory = f"{free / GIGABYTE:.0f} of {total / GIGABYTE:.0f} GB free" if free is not None and total else ""
     heat, busy = spark["gpu_temperature_c"], spark["gpu_busy_percent"]
     gauges = [f"GPU {busy:.0f} %" if busy is not None else "", f"{heat:.0f} °C" if heat is not None else "", memory]
-    return [spark["name"], spark["state"], *gauges, spark["problem"]]
+    since = f"since {moment(spark['since'])}" if spark["state"] != "up" and spark["since"] else ""
+    return [spark["name"], f"{spark['state']} {since}".strip(), *gauges, spark["problem"]]
 
 
 def models(api: Api, args: Args) -> int:

@@ -149,11 +149,15 @@ class GrantSerializer(LockSerializer):
 
 
 class StatusSparkSerializer(serializers.Serializer[Any]):
+    """The figures are null while the Spark does not answer."""
+
     name = serializers.CharField()
     enabled = serializers.BooleanField()
-    state = serializers.CharField()
-    problem = serializers.CharField()
-    probed_at = serializers.DateTimeField(allow_null=True)
+    state = serializers.CharField(help_text="new, up, down, refused or quarantined.")
+    since = serializers.DateTimeField(allow_null=True, help_text="Of that state.")
+    problem = serializers.CharField(help_text="Why it is not up, with the remedy.")
+    probed_at = serializers.DateTimeField(allow_null=True, help_text="When it answered last.")
+    rebooted_at = serializers.DateTimeField(allow_null=True, help_text="Its last restart, as far as it was seen.")
     gpu_busy_percent = serializers.FloatField(allow_null=True)
     gpu_temperature_c = serializers.FloatField(allow_null=True)
     gpu_power_watts = serializers.FloatField(allow_null=True)

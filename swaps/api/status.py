@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from cluster.api.serializers import moment
 from cluster.api.views import HouseView
-from cluster.models import Slot, SlotWorker, Spark
+from cluster.models import Slot, SlotWorker, Spark, SshState
 from swaps.api.documents import active_document, serving_document
 from swaps.api.shapes import StatusSerializer
 from swaps.models import Swap
@@ -57,13 +57,16 @@ def _sparks_of(slot: Slot, seats: list[tuple[int, int]], sparks: dict[int, Spark
 
 
 def _spark(spark: Spark) -> dict[str, Any]:
-    gauges = {name: spark.reading.get(name) for name in GAUGES}
+    known = spark.reading if spark.ssh_state == SshState.UP else {}  # what it was before is not what it is
+    gauges = {name: known.get(name) for name in GAUGES}
     return {
         "name": spark.name,
         "enabled": spark.enabled,
         "state": spark.ssh_state,
+        "since": moment(spark.ssh_state_since),
         "problem": spark.ssh_problem,
         "probed_at": moment(spark.probed_at),
+        "rebooted_at": moment(spark.rebooted_at),
         **gauges,
     }
 

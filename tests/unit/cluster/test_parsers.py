@@ -230,3 +230,8 @@ def test_labels_of_a_sample_are_unescaped() -> None:
     assert (sample.name, sample.labels, sample.value) == ("a:b", {"x": "}"}, 5.0)
     (sample,) = parsers.prometheus('m{x="1\\n2",y="q\\"\\\\"} 1')
     assert sample.labels == {"x": "1\n2", "y": 'q"\\'}
+
+
+def test_a_gpu_process_is_told_with_who_started_it() -> None:
+    (process,) = parsers.gpu_processes("4711, python3, 2048", {}, parsers.owners("4711 ana\n\n12 \n"))
+    assert (process.pid, process.user, process.memory_mib) == (4711, "ana", 2048)
