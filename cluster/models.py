@@ -246,3 +246,15 @@ class IdempotentCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} by {self.caller}"
+
+
+class Lookout(models.Model):
+    """A task worker that looks around by itself, one row for each process. Kept for a day after its last look."""
+
+    name = models.CharField(max_length=80, unique=True)  # host:pid
+    queues = models.CharField(max_length=200)
+    started_at = models.DateTimeField(auto_now_add=True)
+    looked_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.name

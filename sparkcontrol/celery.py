@@ -2,14 +2,13 @@
 
 import os
 
-from celery import Celery
-
 from sparkcontrol import folder_broker
+from sparkcontrol.broker import Application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sparkcontrol.settings")
 
 folder_broker.register()
-app = Celery("sparkcontrol")
+app = Application("sparkcontrol")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["cluster", "swaps"])
 # By name, because these need Django's models, which are not loaded yet.

@@ -157,7 +157,11 @@ CELERY_BROKER_CONNECTION_RETRY = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"swaps.tasks.drive_swap": {"queue": "swaps"}, "cluster.tasks.*": {"queue": "probes"}}
+CELERY_TASK_ROUTES = {
+    "swaps.tasks.drive_swap": {"queue": "swaps"},
+    "swaps.tasks.probe_slot": {"queue": "probes"},
+    "cluster.tasks.*": {"queue": "probes"},
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 NUDGE_DIR = folders.socket_folder(DATA_DIR / "nudge")  # one datagram socket per listener, without REDIS_URL

@@ -4,16 +4,21 @@ Safe in any number of workers: the reconciler decides by conditional UPDATE.
 """
 
 import logging
+import os
 import threading
 from typing import Any
 
 from celery import bootsteps
 from django.db import close_old_connections
 
+from cluster import lookouts
+from cluster.messages import ByHand
+from sparkcontrol.by_hand import Hands
 from swaps import reconciler, runner
 
 PERIOD_SECONDS = 2.0
 JOIN_SECONDS = 5.0
+END_SECONDS = 10.0  # leases are let go within a second; whatever a Spark still holds back then, others go on with
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +32,23 @@ class Ticker(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no ty
         super().__init__(parent, **options)
         self.ended = threading.Event()
         self.thread: threading.Thread | None = None
+        self.hands: Hands | None = None
 
-    def start(self, _parent: Any) -> None:
+    def start(self, parent: Any) -> None:
         runner.drain.clear()
-        self.thread = threading.Thread(target=self.run, name="ticker", daemon=True)
+        queues = sorted(parent.app.amqp.queues.consume_from)
+        self.hands = Hands(parent.app, queues, parent.concurrency)
+        self.thread = threading.Thread(target=self.run, args=[queues, self.hands.take], name="ticker", daemon=True)
         self.thread.start()
 
     def close(self, _parent: Any) -> None:
         """First of the shutdown: a driving thread sees this within 0.5 s and gives up its lease."""
+        if not self.ended.is_set():
+            end_at_last()
         runner.drain.set()
         self.ended.set()
+        if self.hands is not None:
+            self.hands.close()
 
     def stop(self, parent: Any) -> None:
         self.close(parent)
@@ -45,18 +57,26 @@ class Ticker(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no ty
 
     terminate = stop
 
-    def run(self) -> None:
+    def run(self, queues: list[str], by_hand: ByHand) -> None:
         while True:
-            tick_once()
+            tick_once(queues, by_hand)
             if self.ended.wait(PERIOD_SECONDS):
                 return
 
 
-def tick_once() -> None:
+def end_at_last() -> None:
+    """A thread that waits for a silent Spark must not hold up an upgrade."""
+    timer = threading.Timer(END_SECONDS, os._exit, [0])
+    timer.daemon = True
+    timer.start()
+
+
+def tick_once(queues: list[str], by_hand: ByHand | None = None) -> None:
     """One look around. A failed one is told and forgotten: the next comes in 2 s."""
     close_old_connections()
     try:
-        reconciler.tick()
+        reconciler.tick(by_hand)
+        lookouts.looked(queues)
     except Exception:
         log.exception("The reconciler's look around failed; the next one comes in %s s.", PERIOD_SECONDS)
     finally:

@@ -6,42 +6,46 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from cluster.messages import ByHand, post
 from cluster.models import Slot, Spark
 from cluster.tasks import probe_spark
 from swaps import locks, reopening, tasks
 from swaps.models import Swap
 from swaps.schedules import firing
 
-RING_AGAIN = timedelta(seconds=30)
+RING_AGAIN = timedelta(seconds=15)  # a queue that forgot everything costs a swap this long
 
 
-def tick() -> None:
-    """One look. Safe in many processes at once: each ring is first won by a conditional UPDATE."""
-    ring_for_swaps()
+def tick(by_hand: ByHand | None = None) -> None:
+    """One look. Safe in many processes at once: each ring is first won by a conditional UPDATE.
+
+    `by_hand` takes the work while the queue is away; without it the work waits.
+    """
+    ring_for_swaps(by_hand)
     locks.expire_lapsed()
     firing.fire_due(timezone.now())
-    ring_for_probes()
-    ring_for_closed_slots()
+    ring_for_probes(by_hand)
+    ring_for_closed_slots(by_hand)
 
 
-def ring_for_swaps() -> None:
+def ring_for_swaps(by_hand: ByHand | None = None) -> None:
     """Swaps without a living driver: never picked up, let go, or their driver's lease ran out."""
     unrung = Q(enqueued_at=None) | Q(enqueued_at__lt=Now() - RING_AGAIN) | Q(lease_until__lt=Now())
     for swap_id in Swap.objects.claimable(Now()).filter(unrung).values_list("pk", flat=True):
         won = Swap.objects.claimable(Now()).filter(unrung, pk=swap_id)
         if won.update(enqueued_at=Now(), lease_until=None):
-            tasks.enqueue(swap_id)
+            tasks.enqueue(swap_id, by_hand)
 
 
-def ring_for_probes() -> None:
+def ring_for_probes(by_hand: ByHand | None = None) -> None:
     now = timezone.now()
     for spark_id in Spark.objects.due(now).values_list("pk", flat=True):
-        probe_spark.delay(spark_id)
+        post(probe_spark, spark_id, by_hand)
     due = Q(serving=None) | Q(serving__next_probe_at=None) | Q(serving__next_probe_at__lte=now)
     for slot_id in Slot.objects.filter(due).values_list("pk", flat=True):
-        tasks.probe_slot.delay(slot_id)
+        post(tasks.probe_slot, slot_id, by_hand)
 
 
-def ring_for_closed_slots() -> None:
+def ring_for_closed_slots(by_hand: ByHand | None = None) -> None:
     for slot_id in reopening.due():
-        tasks.reopen_slot.delay(slot_id)
+        post(tasks.reopen_slot, slot_id, by_hand)

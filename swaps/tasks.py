@@ -3,9 +3,12 @@
 import logging
 
 from celery import shared_task
-from kombu.exceptions import OperationalError
+from django.db import DatabaseError
+from django.db.models.functions import Now
 
+from cluster import messages
 from swaps import reopening, runner, serving
+from swaps.models import Swap
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +28,11 @@ def reopen_slot(slot_id: int) -> None:
     reopening.reopen(slot_id)
 
 
-def enqueue(swap_id: int) -> None:
-    """Ring the task workers. A broker that is down is no failure: the reconciler finds the row."""
+def enqueue(swap_id: int, by_hand: messages.ByHand | None = None) -> None:
+    """Ring the task workers. A queue that is away is no failure: the reconciler rings again at its next look."""
+    if messages.post(drive_swap, swap_id, by_hand):
+        return
     try:
-        drive_swap.delay(swap_id)
-    except (OperationalError, OSError) as error:
-        log.warning("swap %s waits for the reconciler: %s", swap_id, error)
+        Swap.objects.claimable(Now()).filter(pk=swap_id).update(enqueued_at=None)
+    except DatabaseError:
+        log.warning("swap %s is looked for a little later: the database did not answer", swap_id)
