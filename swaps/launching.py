@@ -8,12 +8,13 @@ from swaps.catalog.definition import Definition
 from swaps.drive import Drive
 from swaps.failures import Cause, StepFailed
 from swaps.launcher import node_commands
-from swaps.launcher.launch import CannotLaunch, LaunchPlan, build_launch
+from swaps.launcher.launch import CannotLaunch, LaunchPlan
 from swaps.launcher.node_reports import ContainerState, read_container_state
 from swaps.logs.diagnosis import diagnose
 from swaps.logs.following import NodeLine
 from swaps.logs.masking import mask_secrets
 from swaps.logs.splitting import clean_line
+from swaps.planning import plan_launch
 from swaps.site import Site
 
 FENCE_SECONDS = 40.0  # raising it waits up to 20 s for a command that still runs
@@ -43,9 +44,7 @@ def launch(drive: Drive, definition: Definition) -> Launched:
     if not drive.cleared:
         raise_fence(site, swap.fence)
     try:
-        plan = build_launch(
-            definition, site.placement_for(definition), site.capabilities(), fence=swap.fence, swap_id=swap.pk
-        )
+        plan = plan_launch(site, definition, fence=swap.fence, swap_id=swap.pk)
     except CannotLaunch as no:
         raise StepFailed(Cause(no.code, no.sentence, no.remedy)) from None
     display = list(plan.display())
@@ -86,7 +85,12 @@ def _see_it_up(drive: Drive, plan: LaunchPlan, lines: tuple[NodeLine, ...]) -> N
     names = tuple(node.name for node in plan.nodes)
     while True:
         states = drive.site.on_each(names, lambda node: container_of(drive.site, node))
-        missing = [node for node, state in states.items() if not (state.running and state.swap_id == drive.swap.pk)]
+        # A main process that ended at once leaves its container, whose log and exit code say why.
+        missing = [
+            node
+            for node, state in states.items()
+            if state.swap_id != drive.swap.pk or not (state.running or plan.main_process)
+        ]
         if not missing:
             return
         if waited >= UP_LIMIT_SECONDS or drive.site.head in missing:

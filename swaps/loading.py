@@ -2,16 +2,19 @@
 
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from django.utils import timezone
 
+from cluster.models import Launcher
 from cluster.vllm_probe import VllmReading, probe_vllm
 from swaps import story
 from swaps.catalog.definition import Definition
 from swaps.drive import Drive
 from swaps.failures import Cause, StepFailed
 from swaps.launcher import node_commands
+from swaps.launching import container_of
 from swaps.logs.diagnosis import diagnose, unexplained
 from swaps.logs.following import LogFollowers, NodeLine
 from swaps.logs.progress import START, LoadState, observe
@@ -145,12 +148,21 @@ class Loading:
     def _die(self) -> None:
         self._hear(self.followers.settle())
         self._flush()
-        raise StepFailed(self.cause())
+        raise StepFailed(self.cause(self._exit_code()))
 
-    def cause(self) -> Cause:
+    def _exit_code(self) -> int | None:
+        """Of vLLM, where it is the container's main process; an idle container's would say nothing."""
+        site = self.drive.site
+        if site.slot.launcher != Launcher.DOCKER_RUN:
+            return None
+        with suppress(StepFailed):  # docker does not say
+            return container_of(site, site.head).exit_code
+        return None
+
+    def cause(self, exit_code: int | None = None) -> Cause:
         """Why it died, from everything that was printed on any node."""
         lines = [(line.node, line.text) for line in self._lines]
-        return Cause.of(diagnose(lines) or unexplained(lines))
+        return Cause.of(diagnose(lines, exit_code=exit_code) or unexplained(lines))
 
 
 def launch_log(swap: Swap) -> list[NodeLine]:

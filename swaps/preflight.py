@@ -3,17 +3,20 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from cluster.models import Launcher
 from cluster.ssh.base import CommandResult
 from cluster.ssh.command import Command
 from swaps.catalog.definition import Definition
 from swaps.checks import Check, CheckState
 from swaps.launcher import node_commands
-from swaps.launcher.launch import CannotLaunch, LaunchPlan, build_launch, image_of
+from swaps.launcher.launch import CannotLaunch, LaunchPlan, image_of
 from swaps.launcher.node_reports import PreflightFacts, read_preflight
-from swaps.preflight_rules import judge
+from swaps.planning import plan_launch
+from swaps.preflight_rules import Terms, judge
 from swaps.site import Site
 
 QUESTION_SECONDS = 40.0
+SAID_ALREADY = frozenset({"docker-unavailable", "image-missing"})  # then no plan for docker run can be made either
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,11 @@ class Verdict:
         return not any(check.state is CheckState.BLOCKS for check in self.checks)
 
 
-def run(site: Site, definition: Definition) -> Verdict:
-    """Ask every node at once and judge. Takes as long as the slowest node."""
+def run(site: Site, definition: Definition, *, stop_foreign: bool = False) -> Verdict:
+    """Ask every node at once and judge. Takes as long as the slowest node.
+
+    `stop_foreign`: whoever asks agrees to the stop of containers that are not ours.
+    """
     nodes = site.names_for(definition)
     with ThreadPoolExecutor(1) as aside:
         plan_or_trouble = aside.submit(_plan, site, definition)
@@ -37,16 +43,18 @@ def run(site: Site, definition: Definition) -> Verdict:
     facts = {node: _read(result) for node, result in answers.items()}
     silent = {node: result.reason for node, result in answers.items() if facts[node] is None}
     heard = {node: fact for node, fact in facts.items() if fact is not None}
-    checks = judge(
-        heard, silent, definition, site.slot.container_name, image_of(definition, site.placement_for(definition))
-    )
+    image = image_of(definition, site.placement_for(definition))
+    terms = Terms(site.slot.launcher == Launcher.DOCKER_RUN, site.slot.vllm_port, stop_foreign)
+    checks = judge(heard, silent, definition, site.slot.container_name, image, terms)
     plan, trouble = plan_or_trouble.result() if site.head in heard else (None, None)
+    if trouble and any(check.state is CheckState.BLOCKS and check.code in SAID_ALREADY for check in checks):
+        trouble = None
     return Verdict([*checks, *([trouble] if trouble else [])], list(plan.display()) if plan else [])
 
 
 def _plan(site: Site, definition: Definition) -> tuple[LaunchPlan | None, Check | None]:
     try:
-        return build_launch(definition, site.placement_for(definition), site.capabilities(), fence=0, swap_id=0), None
+        return plan_launch(site, definition, fence=0, swap_id=0), None
     except CannotLaunch as no:
         return None, Check(no.code, CheckState.BLOCKS, no.sentence, no.remedy, site.head)
 

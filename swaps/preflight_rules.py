@@ -1,10 +1,13 @@
 """From what the nodes answered to checks with a sentence and a remedy. Pure."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from swaps.catalog.definition import Definition
 from swaps.checks import Check, CheckState
 from swaps.launcher.node_reports import PreflightFacts
+from swaps.launcher.outsiders import in_the_way
+from swaps.outsider_checks import outsider_checks
 
 LEAST_DISK_BYTES = 5 * 1024**3  # compile caches and logs of one load
 GIB = 1024**3
@@ -13,13 +16,27 @@ LAUNCHER_DEFAULT_CONTAINER = "vllm_node"
 OK, WARNING, BLOCKS = CheckState.OK, CheckState.WARNING, CheckState.BLOCKS
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How the slot launches, and what whoever asks has agreed to."""
+
+    docker_run: bool = False
+    port: int | None = None
+    stop_foreign: bool = False
+
+
 def judge(
-    facts: Mapping[str, PreflightFacts], silent: Mapping[str, str], definition: Definition, container: str, image: str
+    facts: Mapping[str, PreflightFacts],
+    silent: Mapping[str, str],
+    definition: Definition,
+    container: str,
+    image: str,
+    terms: Terms = Terms(),
 ) -> list[Check]:
     """All checks, in the order a person would look. `facts`: head first; `silent`: why a node did not answer."""
     checks = [_silent(node, reason) for node, reason in silent.items()]
     for position, (node, fact) in enumerate(facts.items()):
-        checks += _node(node, fact, definition, container, image, is_head=position == 0)
+        checks += _node(node, fact, definition, container, image, terms, is_head=position == 0)
     return [*checks, *_images_equal(facts, image)]
 
 
@@ -29,16 +46,26 @@ def _silent(node: str, reason: str) -> Check:
 
 
 def _node(
-    node: str, fact: PreflightFacts, definition: Definition, container: str, image: str, *, is_head: bool
+    node: str,
+    fact: PreflightFacts,
+    definition: Definition,
+    container: str,
+    image: str,
+    terms: Terms,
+    *,
+    is_head: bool,
 ) -> Iterator[Check]:
-    if is_head:
+    if is_head and not terms.docker_run:
         yield _launcher(node, fact)
         yield from _env_file(node, fact, container)
         yield from _mods(node, fact)
     yield _docker(node, fact)
     yield from _image(node, fact, image)
-    yield from _container(node, fact, container)
-    yield from _port(node, fact, is_head)
+    if terms.docker_run:
+        yield from _gpu_runtime(node, fact)
+    port = terms.port if is_head else None
+    yield from outsider_checks(node, fact.boxes, container, port, consent=terms.stop_foreign)
+    yield from _port(node, fact, is_head, container, port)
     yield from _weights(node, fact, definition)
     yield from _disk(node, fact)
     yield from _neighbours(node, fact, container)
@@ -95,16 +122,16 @@ def _images_equal(facts: Mapping[str, PreflightFacts], image: str) -> Iterator[C
         yield Check("image-mismatch", BLOCKS, sentence, "Build it once and copy it to the other Spark.")
 
 
-def _container(node: str, fact: PreflightFacts, container: str) -> Iterator[Check]:
-    state = fact.container
-    if state is not None and state.running and state.swap_id is None:
-        sentence = f"The container {container} on {node} was started outside Spark Control; the swap will stop it."
-        yield Check("container-not-ours", WARNING, sentence, node=node)
+def _gpu_runtime(node: str, fact: PreflightFacts) -> Iterator[Check]:
+    """The community launcher fails in its own words; docker run would only after the old model has ended."""
+    if fact.gpu_runtime == "no":
+        remedy = "Install the NVIDIA Container Toolkit there and restart Docker."
+        yield Check("gpu-runtime-missing", BLOCKS, f"Docker on {node} cannot give a container the GPU.", remedy, node)
 
 
-def _port(node: str, fact: PreflightFacts, is_head: bool) -> Iterator[Check]:
+def _port(node: str, fact: PreflightFacts, is_head: bool, container: str, port: int | None) -> Iterator[Check]:
     ours_runs = fact.container is not None and fact.container.running
-    if is_head and fact.port_free is False and not ours_runs:
+    if is_head and fact.port_free is False and not ours_runs and not in_the_way(fact.boxes, container, port):
         sentence = f"The port is taken on {node} by another program: {fact.port_holder}."
         yield Check("port-in-use", BLOCKS, sentence, "Stop that program, or give the slot another port.", node)
 

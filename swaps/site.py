@@ -1,5 +1,6 @@
 """A slot as the place where commands go: its nodes, who is head, and how to reach each."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from cluster.ssh.command import Command
 from swaps.catalog.definition import Definition
 from swaps.launcher import node_commands
 from swaps.launcher.capabilities import Capabilities, read_capabilities
-from swaps.launcher.launch import Node, Placement
+from swaps.launcher.launch import CannotLaunch, Node, Placement
 
 T = TypeVar("T")
 
@@ -45,6 +46,16 @@ class Site:
             self._known["launcher"] = read_capabilities(answer.text)
         return self._known["launcher"]
 
+    def entrypoint(self, image: str) -> tuple[str, ...]:
+        """What the image begins with on the head; () when with nothing. Raises CannotLaunch."""
+        answer = self.on(self.head, node_commands.image_entrypoint(image), timeout=20.0)
+        try:
+            return tuple(json.loads(answer.stdout) or ())
+        except ValueError:
+            why = answer.reason or answer.text or "docker said nothing"
+            remedy = f"Pull or build {image} there, or name another image in the model or the slot."
+            raise CannotLaunch("image-unknown", f"{self.head} cannot tell about {image}: {why}", remedy) from None
+
     def names_for(self, definition: Definition) -> tuple[str, ...]:
         """The nodes a launch of `definition` uses."""
         return self.names[: definition.nodes]
@@ -61,10 +72,10 @@ class Site:
             image=self.slot.image,
         )
 
-    def on(self, node: str, command: Command, *, timeout: float = 30.0) -> CommandResult:
+    def on(self, node: str, command: Command, *, timeout: float = 30.0, stdin: str | None = None) -> CommandResult:
         """Run on one node. A Spark that cannot be reached is an unknown outcome, with the sentence."""
         try:
-            return self.transports[node].run(command, timeout=timeout)
+            return self.transports[node].run(command, timeout=timeout, stdin=stdin)
         except TransportError as error:
             return CommandResult(Outcome.UNKNOWN, None, (), 0.0, str(error))
 

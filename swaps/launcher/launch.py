@@ -83,9 +83,10 @@ class LaunchPlan:
     nodes: tuple[Node, ...]
     image: str
     step_seconds: int
+    main_process: bool = False  # vLLM is the container's first process: the container ends with it
 
     def display(self) -> tuple[str, ...]:
-        """The launcher calls for people: without the guard around them."""
+        """The calls of the launcher, or of docker, for people: without the guard around them."""
         return tuple(_shown(step) for step in self.steps)
 
 
@@ -110,12 +111,12 @@ def build_launch(
     definition: Definition, placement: Placement, capabilities: Capabilities, *, fence: int, swap_id: int
 ) -> LaunchPlan:
     """The plan, or CannotLaunch with a sentence and a remedy. `fence` guards every step on the head."""
-    _check_definition(definition)
-    _check_placement(placement)
+    check_definition(definition)
+    check_placement(placement)
     nodes = nodes_of(definition, placement)
     _check_launcher(definition, capabilities)
     plan = _Builder(definition, placement, capabilities, nodes, fence, swap_id).plan()
-    _check_size(plan)
+    check_size(plan)
     return plan
 
 
@@ -264,7 +265,7 @@ class _Builder:
         return tuple(notes)
 
 
-def _check_definition(definition: Definition) -> None:
+def check_definition(definition: Definition) -> None:
     problems = validate(definition)
     if problems:
         raise CannotLaunch(
@@ -274,7 +275,7 @@ def _check_definition(definition: Definition) -> None:
         )
 
 
-def _check_placement(placement: Placement) -> None:
+def check_placement(placement: Placement) -> None:
     sound = (
         ("slot", is_slot_name(placement.slot)),
         ("container", is_container_name(placement.container)),
@@ -295,11 +296,15 @@ def _check_placement(placement: Placement) -> None:
 def _shown(step: Command) -> str:
     """argv is: slot, fence, then slot, swap, step name and seconds for the script, then the launcher's words."""
     settings = [f"{name}={shlex.quote(str(value))}" for name, value in step.env]
-    launcher, *words = (str(word) for word in step.argv[6:])
-    return " ".join([*settings, launcher, shlex.join(words)])  # unquoted, so that a person's shell knows the ~
+    return " ".join([*settings, *(_quoted(str(word)) for word in step.argv[6:])])
 
 
-def _check_size(plan: LaunchPlan) -> None:
+def _quoted(word: str) -> str:
+    """As for a person's shell, which must still know the `~`."""
+    return word if word.startswith("~/") and is_plain_word(word[2:]) else shlex.quote(word)
+
+
+def check_size(plan: LaunchPlan) -> None:
     """The wire carries words of 4 KiB and commands of 100 KiB; joined forms can exceed that only here."""
     try:
         for step in plan.steps:

@@ -39,6 +39,7 @@ __all__ = [
     "follow_log_file",
     "follow_logs",
     "gone_check",
+    "image_entrypoint",
     "image_id",
     "launch_output",
     "launcher_help",
@@ -158,6 +159,12 @@ def image_id(image: str) -> Command:
     """Prints the image's sha256 id; exit 1 when this Spark does not have it."""
     _require(is_image_reference(image), "image")
     return Command.of("docker", "image", "inspect", "--format", "{{.Id}}", image)
+
+
+def image_entrypoint(image: str) -> Command:
+    """Prints the JSON list of what the image begins with, or null; exit 1 when this Spark does not have it."""
+    _require(is_image_reference(image), "image")
+    return Command.of("docker", "image", "inspect", "--format", "{{json .Config.Entrypoint}}", image)
 
 
 def preflight_facts(

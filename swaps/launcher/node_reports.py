@@ -4,6 +4,8 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from swaps.launcher.outsiders import Box, read_boxes
+
 VLLM_PROCESS = re.compile(r"VLLM::|\bvllm serve\b|\bvllm\.entrypoints\b")
 
 # Images whose containers live in the same unified memory as vLLM (spark-facts.md section 8).
@@ -92,7 +94,9 @@ class PreflightFacts:
     docker: str | None = None  # ok | failed | absent
     docker_problem: str = ""
     image_id: str | None = None  # "" = this Spark has no such image
+    gpu_runtime: str | None = None  # yes | no: can docker give a container the GPU
     container: ContainerState | None = None
+    boxes: tuple[Box, ...] = ()
     running: tuple[RunningContainer, ...] = ()
     port_free: bool | None = None
     port_holder: str = ""
@@ -151,7 +155,9 @@ def read_preflight(text: str) -> PreflightFacts:
         docker=facts.get("docker"),
         docker_problem=facts.get("docker_problem", ""),
         image_id="" if image == "absent" else image,
+        gpu_runtime=facts.get("gpu_runtime"),
         container=_state(facts.get("container", "")),
+        boxes=read_boxes(_all(pairs, "box")),
         running=tuple(RunningContainer(*line.split("|", 1)) for line in _all(pairs, "running") if "|" in line),
         port_free=_port_free(facts),
         port_holder=facts.get("port_holder", ""),
@@ -173,6 +179,7 @@ def read_preflight(text: str) -> PreflightFacts:
 _KNOWN = frozenset(
     {
         *("launcher", "env_container", "mod_absent", "docker", "docker_problem", "image", "container", "running"),
+        *("box", "gpu_runtime"),
         *("port", "port_holder", "disk_free", "disk_size", "MemAvailable", "MemTotal", "boot_id", "fence"),
         *("weights", "weights_missing", "weights_bytes", "weights_files", "weights_downloading"),
     }

@@ -4,6 +4,7 @@ Lines are `fact value`. A fact that cannot be had is left out: the reader treats
 """
 
 from swaps.launcher.node_scripts import STATE_FORMAT
+from swaps.launcher.outsiders import BOX_FORMAT
 
 # $1 dir. Are the weights whole, by spark-facts.md section 6 (config, every shard of the index resolves, sizes).
 _WEIGHTS = """\
@@ -44,9 +45,18 @@ weights_in() {
 }
 """
 
+# Every container there is; BOX_FORMAT says what is asked of each.
+BOXES = f"""\
+boxes() {{
+  timeout -k 1 10 docker ps -aq --no-trunc 2>/dev/null | head -n 200 |
+    xargs -r timeout -k 1 10 docker container inspect --format '{BOX_FORMAT}' 2>/dev/null | sed 's/^/box /'
+}}
+"""
+
 # $1 container, $2 port, $3 image, $4 launcher, $5 slot, $6 models--ORG--NAME, $7 local path, $8... mods
 PREFLIGHT = (
     _WEIGHTS
+    + BOXES
     + f"""\
 container=$1 port=$2 image=$3 launcher=$4 slot=$5 folder=$6 local_path=$7
 shift 7
@@ -80,6 +90,10 @@ elif problem=$(timeout -k 1 10 docker ps -q 2>&1 >/dev/null); then
     echo 'container {{"exists":false}}'
   fi
   timeout -k 1 10 docker ps --format '{{{{.Names}}}}|{{{{.Image}}}}' 2>/dev/null | sed 's/^/running /'
+  boxes
+  if timeout -k 1 10 docker info --format '{{{{json .Runtimes}}}}' 2>/dev/null | grep -q nvidia ||
+    command -v nvidia-ctk nvidia-container-runtime-hook >/dev/null; then echo "gpu_runtime yes"
+  else echo "gpu_runtime no"; fi
 else
   echo "docker failed"
   printf '%s\\n' "$problem" | head -n 1 | sed 's/^/docker_problem /'

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from cluster.models import Slot
 from cluster.ssh.base import Outcome
-from swaps import actions, claims, launching, machine, runner
+from swaps import actions, claims, launching, machine, planning, runner
 from swaps.launcher import node_commands
 from swaps.launcher.launch import LaunchPlan, build_launch
 from swaps.models import ModelDefinition, Swap, Trigger
@@ -79,7 +79,7 @@ def test_a_launch_that_got_lost_does_not_run_after_its_swap_was_told_to_have_fai
         plans.append(build_launch(*args, **named))  # type: ignore[arg-type]
         return plans[-1]
 
-    monkeypatch.setattr(launching, "build_launch", kept)
+    monkeypatch.setattr(planning, "build_launch", kept)
     runner.drive(swap.pk)
     swap.refresh_from_db()
     assert swap.status == "failed"

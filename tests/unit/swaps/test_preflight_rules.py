@@ -1,5 +1,6 @@
 """From facts to checks: what blocks a swap, what only warns, and in which words."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from swaps.catalog.definition import Definition
 from swaps.checks import Check, CheckState
 from swaps.launcher.node_reports import ContainerState, PreflightFacts, RunningContainer
-from swaps.preflight_rules import judge
+from swaps.launcher.outsiders import Box
+from swaps.preflight_rules import Terms, judge
 
 GOOD = {
     "launcher": "present",
@@ -18,12 +20,15 @@ GOOD = {
     "weights": "complete",
 }
 MODEL = Definition(key="m", label="M", repo="org/m")
+USUAL = Terms()
 LOCAL = Definition(key="m", label="M", local_path="/srv/models/m")
 
 
-def checks(definition: Definition = MODEL, silent: dict[str, str] | None = None, **facts: object) -> list[Check]:
-    fact = PreflightFacts(**{**GOOD, **facts})  # type: ignore[arg-type]
-    return judge({"spark-1": fact}, silent or {}, definition, "vllm_node", "vllm-node")
+def checks(
+    definition: Definition = MODEL, silent: dict[str, str] | None = None, terms: Terms = USUAL, **facts: Any
+) -> list[Check]:
+    fact = PreflightFacts(**{**GOOD, **facts})
+    return judge({"spark-1": fact}, silent or {}, definition, "vllm_node", "vllm-node", terms)
 
 
 def states(found: list[Check]) -> dict[str, CheckState]:
@@ -73,10 +78,27 @@ def test_the_port_may_be_held_by_the_model_that_is_about_to_stop() -> None:
     assert not states(checks(port_free=False, port_holder="python3", container=ours))
 
 
-def test_a_container_somebody_else_started_is_named_before_it_is_stopped() -> None:
-    foreign = ContainerState(exists=True, running=True)
+BOX = Box("id", "vllm_node", "vllm-node", True, False, False, frozenset(), "no", False)
+ELSEWHERE = replace(BOX, name="vllm-gemma4", ports=frozenset({8888}))
 
-    assert states(checks(container=foreign)) == {"container-not-ours": CheckState.WARNING}
+
+@pytest.mark.parametrize("box", [BOX, replace(BOX, running=False), ELSEWHERE])
+def test_a_container_somebody_else_started_blocks_until_they_agree(box: Box) -> None:
+    taken: dict[str, Any] = {"boxes": (box,), "port_free": not box.running}
+
+    assert states(checks(terms=Terms(port=8888), **taken)) == {"container-not-ours": CheckState.BLOCKS}
+    agreed = Terms(port=8888, stop_foreign=True)
+    assert states(checks(terms=agreed, **taken)) == {"container-not-ours": CheckState.WARNING}
+
+
+def test_the_community_launchers_container_under_the_slots_name_is_the_slots_own() -> None:
+    assert states(checks(boxes=(replace(BOX, by_launcher=True),))) == {"container-of-launcher": CheckState.WARNING}
+
+
+def test_docker_run_needs_no_launcher_but_a_docker_that_gives_the_gpu() -> None:
+    assert not states(checks(launcher="absent", gpu_runtime="yes", terms=Terms(docker_run=True)))
+    found = checks(launcher="absent", gpu_runtime="no", terms=Terms(docker_run=True))
+    assert states(found) == {"gpu-runtime-missing": CheckState.BLOCKS}
 
 
 def test_missing_weights_warn_for_a_repo_and_block_for_a_local_path() -> None:
