@@ -6,6 +6,7 @@ changes nothing and is not kept: asked again, the call is looked at afresh.
 
 import json
 import secrets
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -49,9 +50,14 @@ class Answer:
     body: str
 
 
-def begin(call: Call) -> str | Answer:
+# The claim this thread works under; None outside of such a call.
+_working: ContextVar[tuple[Call, str] | None] = ContextVar("idempotent_call", default=None)
+
+
+def begin(call: Call, claim_for: timedelta = CLAIM) -> str | Answer:
     """A claim: go and do the work. Or the answer of the time it was done.
 
+    `claim_for`: longer than the call can take, and how long its key is in use when this process dies before any work.
     Raises Conflict while it is being done, Unprocessable when the key was used for something else.
     """
     _rows(call).filter(created_at__lt=Now() - KEPT).delete()
@@ -59,23 +65,35 @@ def begin(call: Call) -> str | Answer:
     try:
         with transaction.atomic():
             IdempotentCall.objects.create(
-                **call.names, fingerprint=call.fingerprint, claim=claim, claimed_until=Now() + CLAIM
+                **call.names, fingerprint=call.fingerprint, claim=claim, claimed_until=Now() + claim_for
             )
-        return claim
     except IntegrityError:
-        return _again(call, claim)
+        found = _again(call, claim, claim_for)
+        if isinstance(found, Answer):
+            return found
+    _working.set((call, claim))
+    return claim
+
+
+def foretell(answer: Answer) -> None:
+    """What a repetition hears should this process die before it has answered. Call it in the transaction of the work,
+    so that the two are kept or lost together. Does nothing outside of a call under a key."""
+    working = _working.get()
+    if working is not None:
+        call, claim = working
+        _rows(call).filter(claim=claim).update(answer=_sealed(call, answer))
 
 
 def finish(call: Call, claim: str, answer: Answer) -> None:
     """Keep the answer. Whoever lost the claim meanwhile keeps nothing."""
-    text = json.dumps([answer.status, answer.headers, answer.body])
-    sealed = encryption.encrypt(text, context=call.context)
-    _rows(call).filter(claim=claim).update(answer=sealed, answered_at=Now())
+    _working.set(None)
+    _rows(call).filter(claim=claim).update(answer=_sealed(call, answer), answered_at=Now())
 
 
 def release(call: Call, claim: str) -> None:
     """Nothing was changed: the key is as if it had never been used."""
-    _rows(call).filter(claim=claim, answered_at=None).delete()
+    _working.set(None)
+    _rows(call).filter(claim=claim, answer="").delete()
 
 
 def forget_old() -> None:
@@ -86,18 +104,24 @@ def _rows(call: Call) -> Any:
     return IdempotentCall.objects.filter(**call.names)
 
 
-def _again(call: Call, claim: str) -> str | Answer:
+def _sealed(call: Call, answer: Answer) -> str:
+    text = json.dumps([answer.status, answer.headers, answer.body])
+    return encryption.encrypt(text, context=call.context)
+
+
+def _again(call: Call, claim: str, claim_for: timedelta) -> str | Answer:
     known = _rows(call).first()
     if known is None:
-        return begin(call)  # it was released between our insert and this look
+        return begin(call, claim_for)  # it was released between our insert and this look
     if known.fingerprint != call.fingerprint:
         raise Unprocessable(
             "idempotency-key-reused", "This Idempotency-Key was used with another body; take a new key for a new call."
         )
-    if known.answered_at is not None:
+    if known.answer:  # given, or foretold: the work is done either way
         return _kept(call, known)
     # Losing here means another repetition found the dead claim first.
-    if _rows(call).filter(answered_at=None, claimed_until__lte=Now()).update(claim=claim, claimed_until=Now() + CLAIM):
+    dead = _rows(call).filter(answer="", claimed_until__lte=Now())
+    if dead.update(claim=claim, claimed_until=Now() + claim_for):
         return claim
     raise Conflict(
         "idempotency-key-in-use",

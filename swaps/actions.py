@@ -1,6 +1,7 @@
 """The public verbs of `swaps`: every door (REST, dashboard, admin, command line, schedules) calls these alone."""
 
 import difflib
+import json
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cluster import events, nudge
+from cluster import events, idempotency, nudge
+from cluster.idempotency import Answer
 from cluster.models import Slot
 from cluster.refusals import Conflict, Invalid, Lost, Missing, Unprocessable
 from swaps import locks, machine, preflight, reopening, tasks
@@ -177,10 +179,19 @@ def _accept(slot: Slot, by: Requester, deadline_seconds: int | None, *, lock_tok
             )
             locks.pin(swap, token=lock_token, by=by)
             machine.accept(swap)
+            idempotency.foretell(_promise(swap))
             transaction.on_commit(lambda: tasks.enqueue(swap.pk))
     except IntegrityError:
         raise locks.refusal_of(slot, lock_token, by) or in_progress(slot) from None
     return swap
+
+
+def _promise(swap: Swap) -> Answer:
+    """What a caller hears who repeats a call whose process died before it could answer: where the swap is."""
+    body = {name: getattr(swap, name) for name in ("id", "operation", "status")}
+    body |= {"slot": swap.slot.name, "model": swap.model_key, "url": _address(swap)}
+    headers = {"Content-Type": "application/json", "Location": _address(swap), "Retry-After": "2"}
+    return Answer(202, headers, json.dumps(body))
 
 
 def in_progress(slot: Slot) -> Conflict:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -82,13 +83,13 @@ class Pledge:
         await database_sync_to_async(self._keep)(response, heard)
 
 
-def pledge(request: Request, actor: str) -> Pledge | None:
+def pledge(request: Request, actor: str, claim_for: timedelta) -> Pledge | None:
     """What to settle with the answer; None without the header. Raises Replay, Invalid, Conflict, Unprocessable."""
     header = request.headers.get(HEADER)
     if header is None or request.method not in MUTATING:
         return None
     call = Call(_caller(request, actor), request.method or "", request.path[:500], _key(header), _fingerprint(request))
-    begun = idempotency.begin(call)
+    begun = idempotency.begin(call, claim_for)
     if isinstance(begun, Answer):
         raise Replay(begun)
     return Pledge(call, begun)

@@ -1,6 +1,7 @@
 """What every API view shares: its schema, scopes by method, checked input, pages."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cluster import idempotency
 from cluster.api.fields import StrictSerializer
 from cluster.api.idempotency import Pledge, Replay, pledge, replayed
 from cluster.api.pagination import CursorPages
@@ -18,6 +20,8 @@ from cluster.api.permissions import Grant
 from cluster.api.schema import HouseSchema
 
 M = TypeVar("M", bound=Model)
+
+DATABASE_ONLY = timedelta(seconds=15)  # the longest a call takes that asks no Spark and waits for nobody
 
 
 class ByAccept(DefaultContentNegotiation):
@@ -32,6 +36,7 @@ class HouseView(APIView):
     required_scopes: ClassVar[dict[str, str]] = {}
     problem_codes: ClassVar[dict[str, tuple[int, ...]]] = {}
     page_ordering: ClassVar[str] = "-id"
+    longest_call: ClassVar[timedelta] = idempotency.CLAIM  # so long a key is in use when its process dies
     schema = HouseSchema()
     content_negotiation_class = ByAccept
     metadata_class = None
@@ -47,7 +52,7 @@ class HouseView(APIView):
         """Last before the call itself: a call that was made before under its Idempotency-Key ends here."""
         super().initial(request, *args, **kwargs)
         if request.auth is not None:
-            self._pledge = pledge(request, self.actor)
+            self._pledge = pledge(request, self.actor, self.longest_call)
 
     def handle_exception(self, exc: Exception) -> Any:
         if isinstance(exc, Replay):

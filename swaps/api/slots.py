@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cluster.actions import save_slot
-from cluster.api.views import HouseView, PagedView
+from cluster.api.views import DATABASE_ONLY, HouseView, PagedView
 from cluster.models import Slot
 from swaps import actions
 from swaps.api.bodies import LockTokenBody, SlotBody
@@ -55,6 +55,7 @@ class SlotView(HouseView):
 
 class SlotStopView(HouseView):
     required_scopes = {"POST": "swap"}
+    longest_call = DATABASE_ONLY
     problem_codes = {"POST": (409, 412, 423)}
 
     @extend_schema(operation_id="stop_slot", parameters=[TOKEN], request=LockTokenBody, responses={202: SwapSerializer})

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cluster.api.stream import answer_later, preferred_wait, wait_for
-from cluster.api.views import HouseView, PagedView
+from cluster.api.views import DATABASE_ONLY, HouseView, PagedView
 from cluster.refusals import Missing
 from swaps import actions, locks
 from swaps.actions import Requester
@@ -70,6 +70,7 @@ def _document_now(swap_id: int) -> dict[str, Any]:
 
 class SwapsView(PagedView):
     required_scopes = {"GET": "read", "POST": "swap"}
+    longest_call = DATABASE_ONLY
     problem_codes = {"POST": (404, 409, 412, 422, 423, 503)}
 
     @extend_schema(
@@ -157,6 +158,7 @@ class SwapCancelView(HouseView):
 
 class SwapRetryView(HouseView):
     required_scopes = {"POST": "swap"}
+    longest_call = DATABASE_ONLY
     problem_codes = {"POST": (409, 412, 422, 423)}
 
     @extend_schema(

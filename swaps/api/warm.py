@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from cluster.api.fields import Integer, StrictSerializer, Text
 from cluster.api.stream import MAX_WAIT_SECONDS
-from cluster.api.views import HouseView
+from cluster.api.views import DATABASE_ONLY, HouseView
 from swaps import actions
 from swaps.api.shapes import SwapSerializer
 from swaps.api.swaps import TOKEN, accepted, lock_token_of, requester
@@ -26,6 +26,7 @@ class WarmBody(StrictSerializer):
 
 class SlotWarmView(HouseView):
     required_scopes = {"POST": "swap"}
+    longest_call = DATABASE_ONLY
     problem_codes = {"POST": (409, 412, 422, 423)}
 
     @extend_schema(operation_id="warm_slot", parameters=[TOKEN], request=WarmBody, responses={202: SwapSerializer})

@@ -7,12 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from cluster import idempotency
 from cluster.idempotency import Answer, Call
 from cluster.models import Event, IdempotentCall
+from cluster.refusals import Conflict
 from services.models import ApiKey
 from swaps.models import ModelDefinition, Swap
 from tests.factories import ModelDefinitionFactory, SlotFactory
@@ -182,3 +184,31 @@ def test_keys_are_forgotten_after_a_day() -> None:
     IdempotentCall.objects.update(created_at=F("created_at") - timedelta(hours=25))
     idempotency.forget_old()
     assert not IdempotentCall.objects.exists()
+
+
+def test_a_foretold_answer_is_given_when_the_process_died_before_its_own(db: None) -> None:
+    """As if it had been killed after the commit of the work."""
+    begun = idempotency.begin(CALL)
+    with transaction.atomic():
+        idempotency.foretell(Answer(202, {"Location": "/api/swap/7"}, '{"id": 7}'))
+
+    assert isinstance(begun, str)
+    assert idempotency.begin(CALL) == Answer(202, {"Location": "/api/swap/7"}, '{"id": 7}')
+
+
+def test_what_was_foretold_is_lost_with_the_work(db: None) -> None:
+    idempotency.begin(CALL)
+    with transaction.atomic():
+        idempotency.foretell(Answer(202, {}, "{}"))
+        transaction.set_rollback(True)
+
+    with pytest.raises(Conflict):
+        idempotency.begin(CALL)
+
+
+def test_a_failure_after_the_work_keeps_what_was_foretold(db: None) -> None:
+    claim = idempotency.begin(CALL)
+    idempotency.foretell(Answer(202, {}, "{}"))
+    idempotency.release(CALL, str(claim))
+
+    assert idempotency.begin(CALL) == Answer(202, {}, "{}")
