@@ -13,6 +13,8 @@ from django.core.handlers.asgi import ASGIHandler
 from django.db import connections
 from django.http import HttpRequest, HttpResponseBase
 
+from cluster.api import hanging_up
+
 KEPT = 8  # more than this at once are made as needed and let go afterwards
 
 
@@ -34,6 +36,7 @@ class RequestThreads(ASGIHandler):
         context = self._free.pop() if self._free else ThreadSensitiveContext()
         token = SyncToAsync.thread_sensitive_context.set(context)
         try:
+            receive = hanging_up.listening(scope, receive)
             await super().__call__(scope, receive, send)  # makes no context where it finds one
         finally:
             SyncToAsync.thread_sensitive_context.reset(token)

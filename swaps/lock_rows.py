@@ -5,7 +5,7 @@ table would, too: PostgreSQL looks again at the row it waited for, but not at th
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Case, F, Q, Value, When
@@ -17,6 +17,7 @@ from swaps.models import SwapLock
 from swaps.querysets import SwapLockQuerySet, unlocked_for
 
 DELAY_AFTER_FORCE = timedelta(seconds=15)
+INSTANT = timedelta(microseconds=1)
 FREE: dict[str, Any] = {
     "holder": "",
     "purpose": "",
@@ -91,6 +92,12 @@ def prolong(slot_id: int, token_hash: str, ttl: timedelta | None) -> bool:
 
 def give_back(slot_id: int, token_hash: str) -> bool:
     return SwapLock.objects.held_with(token_hash).filter(slot_id=slot_id).update(**FREE) == 1
+
+
+def take_back(slot_id: int, token_hash: str, granted_at: datetime) -> bool:
+    """Only while nobody has extended it since: a token of one's own may have been asked with again meanwhile."""
+    untouched = SwapLock.objects.held_with(token_hash).filter(renewed_at__lt=granted_at + INSTANT, active_swap=None)
+    return untouched.filter(slot_id=slot_id).update(**FREE) == 1
 
 
 def expire(lock_id: int) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 
 from asgiref.sync import async_to_sync
 from django.db import connection
@@ -16,10 +17,15 @@ TURNS = ("lock.released", "lock.expired", "lock.forced", "swap.ended", "warm.end
 
 
 class Patience:
-    """How long one caller still waits for the lock of `slot`. Holds no transaction and no connection meanwhile."""
+    """How long one caller still waits for the lock of `slot`. Holds no transaction and no connection meanwhile.
 
-    def __init__(self, slot: Slot, seconds: float) -> None:
+    `has_hung_up` tells that the caller does not wait any more. Its thread learns of that no other way.
+    """
+
+    def __init__(self, slot: Slot, seconds: float, has_hung_up: Callable[[], bool]) -> None:
         self._slot = slot
+        self._has_hung_up = has_hung_up
+        self._naps = 0
         self._ends_at = time.monotonic() + seconds
         self._seen = 0
         if seconds:
@@ -33,15 +39,21 @@ class Patience:
     def nap(self, free_in_seconds: float) -> bool:
         """Sleep until there may be a reason to try again; False when the wait is over."""
         left = self._ends_at - time.monotonic()
-        if left <= 0:
+        if left <= 0 or self._has_hung_up():
             return False
+        self._naps += 1
         if not connection.in_atomic_block:
             connection.close()
         until = min(left, free_in_seconds, LONGEST_NAP_SECONDS)
         async_to_sync(_next_turn)(self._slot.pk, self._seen, until)
         time.sleep(min(random.uniform(0, SPREAD_SECONDS), max(0.0, self._ends_at - time.monotonic())))  # noqa: S311
         self.look()
-        return True
+        return not self._has_hung_up()
+
+    @property
+    def was_in_vain(self) -> bool:
+        """The caller waited and hung up, so nobody hears what came of it."""
+        return self._naps > 0 and self._has_hung_up()
 
 
 def ring(slot_id: int) -> None:

@@ -50,20 +50,25 @@ def acquire(
     token: str | None = None,
     by: Requester,
     wait_seconds: float = 0,
+    has_hung_up: Callable[[], bool] = lambda: False,
 ) -> Grant:
     """Take the lock, or, with the holder and token of the hold, extend it under the same fence.
 
     `ttl_seconds` is clamped to 1..86400. `token` may be chosen by the caller, so that a lost answer is repaired by
-    asking again. Raises Invalid, and Conflict with the lock when somebody else has it after `wait_seconds`.
+    asking again. Raises Invalid, and Conflict with the lock when somebody else has it after `wait_seconds`. Who has
+    hung up while waiting gets nothing.
     """
     _refuse_bad(lock_rules.problems_of(holder, purpose or "", token))
     extends = token is not None
     token = token or lock_rules.new_token()
     wish = Wish(holder, purpose, _ttl(ttl_seconds), lock_rules.hash_of(token), by.actor, extends)
-    patience = lock_waiting.Patience(slot, wait_seconds)
+    patience = lock_waiting.Patience(slot, wait_seconds, has_hung_up)
     while True:
         try:
-            return Grant(_acquire(slot, wish), token)
+            grant = Grant(_acquire(slot, wish), token)
+            if patience.was_in_vain:
+                _take_back(slot, grant, wish)
+            return grant
         except Held as held:
             if not patience.nap(held.free_in_seconds):
                 raise
@@ -216,6 +221,14 @@ def _acquire(slot: Slot, wish: Wish) -> LockView:
                     _begin_hold(slot, lock)
                 return view_of(lock, slot.name)
     raise _changed_hands(slot)
+
+
+def _take_back(slot: Slot, grant: Grant, wish: Wish) -> None:
+    """They hung up in the moment of the grant. Otherwise it would be held by somebody who never learns of it."""
+    granted_at = grant.lock.renewed_at
+    with transaction.atomic():
+        if granted_at and lock_rows.take_back(slot.pk, wish.token_hash, granted_at):
+            _end_hold(slot, HoldEnd.RELEASED, lambda hold: f"{hold.holder} hung up before getting {slot.name}'s lock.")
 
 
 def _force(slot: Slot, fence: int, reason: str, cut: Swap | None, by: Requester) -> bool:

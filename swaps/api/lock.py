@@ -7,6 +7,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cluster.api import hanging_up
 from cluster.api.fields import Boolean, Integer, StrictSerializer, Text
 from cluster.api.problems import PreconditionRequired
 from cluster.api.stream import MAX_WAIT_SECONDS
@@ -90,6 +91,7 @@ class LockView(LockCall):
             token=body["token"] or request.headers.get(TOKEN_HEADER),
             by=requester(self),
             wait_seconds=body["wait"],
+            has_hung_up=lambda: hanging_up.has_hung_up(request),
         )
         return Response({**grant.lock.as_document(), "token": grant.token})
 

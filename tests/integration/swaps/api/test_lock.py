@@ -2,7 +2,9 @@
 
 import http.client
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,8 +12,8 @@ import httpx
 import pytest
 
 from cluster.models import Event, Slot
-from swaps import locks
-from swaps.models import Swap, SwapLock, Trigger
+from swaps import lock_waiting, locks
+from swaps.models import LockHold, Swap, SwapLock, Trigger
 from swaps.requester import Requester
 from tests.factories import ModelDefinitionFactory, SlotFactory
 from tests.integration.conftest import Api
@@ -21,6 +23,7 @@ LOCK = "/api/swap/lock"
 FORCE = f"{LOCK}/force-release"
 TOKEN = "Swap-Lock-Token"
 OWN_TOKEN = "0123456789abcdef0123456789abcdef"
+ANA = Requester("user:ana", Trigger.API)
 SHOWN = {
     "held", "holder", "note", "purpose", "taken_by", "acquired_at", "renewed_at", "expires_at", "seconds_remaining",
     "ttl_seconds", "server_time", "fence", "slot", "pinned_by", "active_swap", "idle_seconds", "idle_hint",
@@ -301,10 +304,72 @@ def test_a_waiting_caller_who_hangs_up_gets_nothing(api: Api, slot: Slot, web: s
     assert not locks.look(slot).held
 
 
+def test_whenever_a_waiting_caller_hangs_up_it_gets_nothing(api: Api, slot: Slot, web: str) -> None:
+    """Also between two looks, when nothing that waits in the server can be interrupted; and those who stay get it."""
+    holder, key = api("lock"), api("lock").headers["Authorization"]
+    headers = {"Authorization": key, "Content-Type": "application/json"}
+    token = taken(holder)["token"]
+    callers = [http.client.HTTPConnection(urlsplit(web).netloc, timeout=30) for _ in range(8)]
+    for number, caller in enumerate(callers):
+        caller.request("POST", LOCK, f'{{"holder": "gone-{number}", "wait": 20}}'.encode(), headers)
+    time.sleep(1.5)
+    for _ in range(3):  # each bell wakes them all for up to a quarter of a second, in which they are no one's to cancel
+        lock_waiting.ring(slot.pk)
+        Event.objects.create(kind="lock.released", slot=slot, sentence="a bell", actor="test")
+    for caller in callers:
+        time.sleep(0.03)
+        caller.close()
+    time.sleep(0.3)
+    holder.delete(LOCK, headers={TOKEN: token})
+    stays = api("lock").post(LOCK, json={"holder": "stays", "wait": 10})
+
+    assert stays.status_code == 200
+    assert [hold.holder for hold in LockHold.objects.order_by("id")] == ["cron", "stays"]
+
+
+def hangs_up(slot: Slot, token: str, meanwhile: Callable[[], object]) -> Callable[[], bool]:
+    """A caller who waits, gets the lock that is released then, and is gone before it can be told."""
+    said: list[bool] = []
+
+    def has_hung_up() -> bool:
+        if not said:
+            locks.release(slot, token)
+        if len(said) == 2:
+            meanwhile()
+        said.append(len(said) >= 2)
+        return said[-1]
+
+    return has_hung_up
+
+
+def test_who_hangs_up_in_the_moment_of_the_grant_gets_nothing(slot: Slot) -> None:
+    first = locks.acquire(slot, holder="cron", purpose="", ttl_seconds=600, by=ANA)
+    gone = hangs_up(slot, first.token, lambda: None)
+    locks.acquire(slot, holder="gone", purpose="", ttl_seconds=600, by=ANA, wait_seconds=20, has_hung_up=gone)
+
+    assert not locks.look(slot).held
+    assert Event.objects.latest("id").sentence == "gone hung up before getting main's lock."
+
+
+def test_who_asked_again_with_its_own_token_keeps_what_it_got(slot: Slot) -> None:
+    """Its first call broke off, its second has the answer."""
+    first = locks.acquire(slot, holder="cron", purpose="", ttl_seconds=600, by=ANA)
+    again = partial(locks.acquire, slot, holder="agent", purpose="", ttl_seconds=600, token=OWN_TOKEN, by=ANA)
+    answers: list[locks.Grant] = []
+
+    def ask_again() -> None:
+        time.sleep(0.01)  # the clock of SQLite counts milliseconds
+        answers.append(again())
+
+    gone = hangs_up(slot, first.token, ask_again)
+    again(wait_seconds=20, has_hung_up=gone)
+
+    assert locks.look(slot).holder == "agent" and answers[0].token == OWN_TOKEN
+
+
 def test_waiting_holds_no_connection_to_the_database(api: Api, slot: Slot) -> None:
     """A hundred waiters would otherwise be a hundred connections."""
-    by = Requester("user:ana", Trigger.API)
-    locks.acquire(slot, holder="ana", purpose="", ttl_seconds=600, by=by)
+    locks.acquire(slot, holder="ana", purpose="", ttl_seconds=600, by=ANA)
     with ThreadPoolExecutor(20) as pool:
         clients = [api("lock") for _ in range(20)]
         waiting = [pool.submit(client.post, LOCK, json={"holder": "w", "wait": 3}) for client in clients]
