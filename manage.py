@@ -6,4 +6,5 @@ from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sparkcontrol.settings")
+    os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "0")  # a migration takes as long as it takes
     execute_from_command_line(sys.argv)

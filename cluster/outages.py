@@ -3,6 +3,10 @@
 import threading
 import time
 
+from django.db import InterfaceError, OperationalError
+
+DATABASE_AWAY = (OperationalError, InterfaceError)  # it is busy, full, restarting or gone: not our mistake
+
 
 class Outage:
     """Of one service, for all threads of this process. `seconds`: how long it is left alone after a failure."""

@@ -24,6 +24,8 @@ def main(argv: Sequence[str]) -> int:
     warnings.simplefilter("ignore", SecurityWarning)  # of running as root: what is queued is JSON of our own
     # Each thread may need a connection while its swap's heartbeat needs another; the rest is for looking around.
     os.environ.setdefault("DATABASE_POOL_SIZE", str(2 * asked.threads + 6))
+    os.environ.setdefault("DATABASE_LOCK_TIMEOUT", "10")  # nobody waits for an answer, but a lease lasts 15 s
+    os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "60")
     os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # ours run below, all of Django's in CI
     django.setup(set_prefix=False)
     worker = app.Worker(

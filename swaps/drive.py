@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 
+from cluster.outages import DATABASE_AWAY
 from swaps import machine
 from swaps.catalog.definition import Definition
 from swaps.claims import HEARTBEAT_SECONDS, beat, outdate
@@ -104,17 +105,16 @@ class Drive:
         )
 
     def _beat(self) -> None:
-        try:
-            while not self._ended.wait(HEARTBEAT_SECONDS):
-                self._look()
-        finally:
+        """Its connection goes back to the pool after every beat: many hearts must not starve each other."""
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            self._look()
             connection.close()
 
     def _look(self) -> None:
         try:
             with self._fence:
                 found = beat(self.swap.pk, self.swap.fence)
-        except OperationalError:
+        except DATABASE_AWAY:
             return  # the database is busy or away; the lease decides who goes on when it is back
         if not found.mine:
             self._lost.set()

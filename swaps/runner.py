@@ -6,15 +6,18 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
-from swaps import claims, steps, warm
+from cluster.outages import DATABASE_AWAY
+from swaps import claims, outlasting, steps, warm
 from swaps.drive import Drive, drain
 from swaps.failures import CancelRequested, Cause, Draining, StepFailed
 from swaps.machine import LostRace
+from swaps.models import Swap
 from swaps.site import site_of
 from swaps.states import BEFORE_STOP, TERMINAL, Status
 
@@ -37,16 +40,29 @@ STEPS: dict[Status, Callable[[Drive], None]] = {
 
 def drive(swap_id: int) -> None:
     """Claim the swap and drive it to its end. Returns quietly when somebody else has it."""
-    swap = claims.claim(swap_id, owner())
-    if swap is None:
+    try:
+        swap = claims.claim(swap_id, owner())
+    except DATABASE_AWAY as error:
+        log.warning("swap %s waits for the database: %s", swap_id, error)
         return
-    with Drive(swap, site_of(swap.slot)) as journey:
-        try:
+    while swap is not None:
+        swap = _drive(swap)
+
+
+def _drive(swap: Swap) -> Swap | None:
+    """To its end, or as far as this process may. The swap again when it goes on after the database was away."""
+    try:
+        with Drive(swap, site_of(swap.slot)) as journey:
             _go(journey)
-        except LostRace:
-            log.info("swap %s is driven by another process now", swap_id)
-        except Draining:
+    except LostRace:
+        log.info("swap %s is driven by another process now", swap.pk)
+    except Draining:
+        with suppress(*DATABASE_AWAY):  # else the next driver waits for the lease
             claims.let_go(swap)
+    except DATABASE_AWAY as error:
+        log.warning("swap %s lost the database: %s", swap.pk, error)
+        return outlasting.ours_again(swap)
+    return None
 
 
 def owner() -> str:
@@ -63,7 +79,7 @@ def _go(journey: Drive) -> None:
             _end(journey, Status.CANCELLED, None)
         except StepFailed as failure:
             _end(journey, Status.FAILED, failure.cause)
-        except (LostRace, Draining):
+        except (LostRace, Draining, *DATABASE_AWAY):
             raise
         except Exception:
             log.exception("swap %s hit a bug", journey.swap.pk)

@@ -1,5 +1,6 @@
 """Django's own failures in the caller's format: problem+json for programs, a page for people."""
 
+import sys
 from http import HTTPStatus
 
 from django.core.exceptions import RequestDataTooBig
@@ -8,6 +9,7 @@ from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 
 from cluster.api import problems
+from cluster.outages import DATABASE_AWAY
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -23,7 +25,15 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse: 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return answer(request, 500)
+    """Called while the exception is handled. A database that is away is no error of ours."""
+    error = sys.exc_info()[1]
+    if not isinstance(error, DATABASE_AWAY):
+        return answer(request, 500)
+    if not _wants_page(request):
+        return problems.busy(request, error)
+    page = answer(request, 503)
+    page.headers["Retry-After"] = str(problems.RETRY_SECONDS)
+    return page
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature

@@ -6,10 +6,10 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 
+from cluster.outages import DATABASE_AWAY
 from cluster.refusals import Invalid, Refusal, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ SENTENCES = {
     413: "The body is too large; send at most 1 MiB.",
     415: "Send the body as application/json.",
     500: "Spark Control made an error, which is in its log under this request id; please report it.",
+    503: "The database is busy or being restarted, and nothing was changed; try again shortly.",
 }
 
 
@@ -68,14 +69,18 @@ def _render(exc: Exception, request: HttpRequest) -> HttpResponse | None:
         return refused(request, invalid(exc.detail))
     if isinstance(exc, exceptions.APIException):
         return _from_rest_framework(request, exc)
-    if isinstance(exc, OperationalError):
-        logger.error("The database refused a query: %s", exc)
-        busy = "The database is busy or full; try again shortly."
-        return refused(request, Unavailable("database-busy", busy, retry_after_seconds=RETRY_SECONDS))
+    if isinstance(exc, DATABASE_AWAY):
+        return busy(request, exc)
     for kind, status in ((Http404, 404), (PermissionDenied, 403), (RequestDataTooBig, 413), (SuspiciousOperation, 400)):
         if isinstance(exc, kind):
             return plain(request, status)
     return None
+
+
+def busy(request: HttpRequest, exc: Exception) -> HttpResponse:
+    """For a database that is busy, full or away: nothing was changed, and the same call may be made again."""
+    logger.error("The database refused a query: %s", exc)
+    return refused(request, Unavailable("busy", SENTENCES[503], retry_after_seconds=RETRY_SECONDS))
 
 
 def _from_rest_framework(request: HttpRequest, exc: exceptions.APIException) -> HttpResponse:
