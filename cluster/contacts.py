@@ -71,6 +71,16 @@ def state_after(error: Exception) -> SshState:
     return SshState.REFUSED if isinstance(error, AuthFailed) else SshState.DOWN
 
 
+def look_soon(spark: Spark, *, answers: bool) -> None:
+    """Somebody found a Spark to be otherwise than its row says: probe it with the next ring, not some time later."""
+    if answers == (spark.ssh_state == SshState.UP) or spark.ssh_state == SshState.NEW:
+        return
+    now = timezone.now()
+    # A later moment is a claim: it is being probed right now.
+    waiting = Spark.objects.filter(pk=spark.pk, next_probe_at__gt=now, next_probe_at__lte=now + PROBE_AT_LEAST_EVERY)
+    waiting.update(next_probe_at=now)
+
+
 def pause(spark: Spark, now: datetime) -> timedelta:
     """Until the next probe: 10 s, and for a Spark that is away as long as it has been away, up to 20 s."""
     if spark.ssh_state == SshState.UP or spark.ssh_state_since is None:

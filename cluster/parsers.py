@@ -134,10 +134,14 @@ def owners(text: str) -> dict[int, str]:
 
 
 def containers(text: str, on_gpu: Iterable[str] = ()) -> tuple[Container, ...]:
-    """`docker ps -a --no-trunc --format '{{json .}}'`: those on the GPU (by id), and those of a kind that uses it."""
+    """`docker ps -a --no-trunc --format '{{json .}}'`: those on the GPU (by id), of a kind that uses it, and ours."""
     busy = tuple(on_gpu)
     read = (_container(row, busy) for row in _json_lines(text))
-    return tuple(one for one in read if one.on_gpu or one.kind != "other")
+    return tuple(one for one in read if one.on_gpu or one.kind != "other" or _is_ours(one))
+
+
+def _is_ours(container: Container) -> bool:
+    return any(label.startswith("sparkcontrol.") for label in container.labels)
 
 
 def container_names(text: str) -> dict[str, str]:

@@ -107,6 +107,8 @@ class VllmReading:
     """One look at an OpenAI-compatible server. What went wrong is not an exception but the sentence in `error`."""
 
     health_ok: bool = False
+    listens: bool | None = None  # False: the connection was refused; None: no answer, so nothing is known
+    engine_dead: bool = False  # vLLM's web server says so (503)
     model_ids: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()  # checkpoint ids or paths, in the order of model_ids
     max_model_len: int | None = None

@@ -24,6 +24,10 @@ class _NoAnswer(Exception):
     """The sentence of why the server could not be asked."""
 
 
+class _Refused(_NoAnswer):
+    """The host is there, and nothing listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
@@ -62,12 +66,16 @@ def probe_vllm(
             _measure(server, found)
     except _NoAnswer as exc:
         found.error = found.error or str(exc)
+        if isinstance(exc, _Refused):
+            found.listens = False
     return found.reading()
 
 
 @dataclass(slots=True)
 class _Findings:
     health_ok: bool = False
+    listens: bool | None = None
+    engine_dead: bool = False
     models: list[dict[str, Any]] = field(default_factory=list)
     version: str | None = None
     metrics: parsers.VllmMetrics = field(default_factory=parsers.VllmMetrics)
@@ -79,6 +87,8 @@ class _Findings:
         lengths = [one.get("max_model_len") for one in self.models]
         return VllmReading(
             health_ok=self.health_ok,
+            listens=self.listens,
+            engine_dead=self.engine_dead,
             model_ids=tuple(str(one["id"]) for one in self.models),
             roots=tuple(str(one.get("root") or "") for one in self.models),
             max_model_len=next((length for length in lengths if isinstance(length, int)), None),
@@ -123,7 +133,8 @@ class _Server:
             finally:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
-            raise _NoAnswer(self._sentence(exc)) from exc
+            kind = _Refused if isinstance(exc, httpx.ConnectError) and "refused" in str(exc) else _NoAnswer
+            raise kind(self._sentence(exc)) from exc
 
     def _read(self, response: httpx.Response, ends_at: float) -> bytes:
         """A server that drips one byte a second keeps within httpx's limits for ever; not within ours."""
@@ -153,7 +164,8 @@ class _Server:
 
 def _look(server: _Server, found: _Findings) -> None:
     health = server.ask("GET", "/health")
-    found.health_ok = health.status == 200
+    found.health_ok, found.listens = health.status == 200, True
+    found.engine_dead = health.status == 503
     if health.status == 503:
         found.error = f"{server.label} says that its engine is dead (503); look at the end of its log."
     elif health.status != 200:

@@ -320,6 +320,7 @@ class Serving(models.Model):
     metrics = models.JSONField(default=dict)  # running, waiting, kv_cache_used, tokens_per_second
     believed = models.JSONField(default=dict)  # what the last swap made true: model_key, served_ids, swap
     drift = models.JSONField(default=dict)  # how what serves differs from that; empty = it does not
+    watched = models.JSONField(default=dict)  # from look to look: late answers in a row, and counters that stand still
     wedged_since = models.DateTimeField(null=True)  # up, asked, and no token comes
 
     def __str__(self) -> str:

@@ -45,7 +45,7 @@ def stop(drive: Drive) -> None:
     launching.raise_fence(drive.site, drive.swap.fence)
     stop_everywhere(drive)
     if drive.swap.operation == Operation.STOP:
-        serving.mark(drive.site.slot, ServingState.IDLE)
+        serving.mark(drive.site.slot, ServingState.IDLE, swap=drive.swap)
         drive.advance(Status.READY, percent=100)
     else:
         drive.advance(Status.LAUNCHING)
@@ -60,7 +60,7 @@ def launch(drive: Drive) -> None:
 def load(drive: Drive) -> None:
     """Watch the launch until the model answers."""
     reading = _watch(drive, drive.target)
-    serving.mark(drive.site.slot, ServingState.SERVING, drive.target, reading.model_ids)
+    serving.mark(drive.site.slot, ServingState.SERVING, drive.target, reading.model_ids, swap=drive.swap)
     drive.advance(Status.READY, percent=100, progress="")
 
 
@@ -71,7 +71,7 @@ def roll_back(drive: Drive) -> None:
     before = restored(swap.from_definition)
     _launch(drive, before)
     reading = _watch(drive, before)
-    serving.mark(drive.site.slot, ServingState.SERVING, before, reading.model_ids)
+    serving.mark(drive.site.slot, ServingState.SERVING, before, reading.model_ids, swap=drive.swap)
     end = Status.FAILED if swap.diagnosis else Status.CANCELLED
     drive.advance(end, rolled_back_to=before.key)
 
@@ -85,7 +85,9 @@ def clean(drive: Drive) -> None:
         stop_everywhere(drive)
     except StepFailed as trouble:
         drive.progress(f"Could not tidy up: {trouble.cause.sentence}"[:200])
-    serving.mark(drive.site.slot, ServingState.IDLE)
+        serving.mark(drive.site.slot, ServingState.UNKNOWN, problem=trouble.cause.sentence)
+        return
+    serving.mark(drive.site.slot, ServingState.IDLE, swap=drive.swap)
 
 
 def stop_everywhere(drive: Drive) -> None:

@@ -96,6 +96,7 @@ def test_a_healthy_vllm_is_read_in_full(vllm: Vllm) -> None:
     assert reading.completion_seconds is not None and reading.completion_seconds < 2
     assert reading == VllmReading(
         health_ok=True,
+        listens=True,
         model_ids=("qwen", "qwen-alias"),
         roots=("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
         max_model_len=32768,
