@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from threading import Thread
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from cluster import encryption, events
+from cluster import encryption, events, side_by_side
 from cluster.contacts import look_at, note
 from cluster.models import InstallKey, Slot, SlotWorker, Spark, SshState
 from cluster.refusals import Conflict, Invalid, Unavailable
@@ -168,9 +170,27 @@ def test_connection(spark: Spark) -> ConnectionTest:
 
 def probe(spark: Spark) -> Spark:
     """Look at a Spark and store what was seen; an Event only when its state changed. Raises nothing of SSH."""
+    return _probe(spark, _door_to(spark))
+
+
+def probe_side_by_side(sparks: Sequence[Spark]) -> list[Thread]:
+    """The same with all of them at once; answers without waiting, so that a silent one delays nobody."""
+    return side_by_side.start({spark.name: partial(_probe, spark, _door_to(spark)) for spark in sparks})
+
+
+def _door_to(spark: Spark) -> Transport | encryption.EncryptionError:
     try:
-        return note(spark, look_at(transport_to(spark)))
-    except (TransportError, encryption.EncryptionError) as error:
+        return transport_to(spark)
+    except encryption.EncryptionError as error:
+        return error
+
+
+def _probe(spark: Spark, door: Transport | encryption.EncryptionError) -> Spark:
+    if isinstance(door, encryption.EncryptionError):
+        return note(spark, door)
+    try:
+        return note(spark, look_at(door))
+    except TransportError as error:
         return note(spark, error)
 
 

@@ -11,18 +11,19 @@ from cluster.outages import Outage
 
 REST_SECONDS = 2.0
 
-Task = Any  # a Celery task of one row's id
-ByHand = Callable[[Task, int], None]
+Task = Any  # a Celery task of one row's id, or of a list of them
+Rows = int | list[int]
+ByHand = Callable[[Task, Rows], None]
 
 log = logging.getLogger(__name__)
 outage = Outage(REST_SECONDS)
 
 
-def post(task: Task, row_id: int, by_hand: ByHand | None = None) -> bool:
+def post(task: Task, rows: Rows, by_hand: ByHand | None = None) -> bool:
     """False when the queue is away; then `by_hand` gets the work, where there is one. Never an error."""
     if not outage.lasts:
         try:
-            task.apply_async((row_id,))
+            task.apply_async((rows,))
         except (OperationalError, RedisError, OSError) as error:
             if outage.failed():
                 log.warning("The queue does not answer (%s); task workers look for work by themselves.", error)
@@ -31,5 +32,5 @@ def post(task: Task, row_id: int, by_hand: ByHand | None = None) -> bool:
                 log.warning("The queue answers again.")
             return True
     if by_hand is not None:
-        by_hand(task, row_id)
+        by_hand(task, rows)
     return False

@@ -1,4 +1,4 @@
-"""Celery's door to the machines: a message names a Spark, and losing it costs one probe."""
+"""Celery's door to the machines: a message names Sparks, and losing it costs a probe of each."""
 
 from datetime import timedelta
 
@@ -13,17 +13,20 @@ KEEP_READINGS = timedelta(hours=24)
 
 
 @shared_task
-def probe_spark(spark_id: int) -> None:
-    """Look at one Spark, if its probe is due and no other task worker took it."""
+def probe_sparks(spark_ids: list[int]) -> None:
+    """Begin to look at those whose probe is due and that no other task worker took."""
+    actions.probe_side_by_side(claim(spark_ids))
+    prune(spark_ids)
+
+
+def claim(spark_ids: list[int]) -> list[Spark]:
+    """Ours for a minute. None of them: the ring came twice or late, and somebody else is looking already."""
     now = timezone.now()
-    # Losing here means the ring came twice or late, and somebody else is looking already.
-    if Spark.objects.due(now).filter(pk=spark_id).update(next_probe_at=now + CLAIMED_FOR):
-        spark = Spark.objects.filter(pk=spark_id).first()
-        if spark is not None:
-            actions.probe(spark)
-        prune(spark_id)
+    until = now + CLAIMED_FOR  # to the microsecond, so it also says which ones we won
+    Spark.objects.due(now).filter(pk__in=spark_ids).update(next_probe_at=until)
+    return list(Spark.objects.filter(pk__in=spark_ids, next_probe_at=until))
 
 
-def prune(spark_id: int) -> None:
+def prune(spark_ids: list[int]) -> None:
     """Readings are for the charts of one hour; a day of them is kept."""
-    Reading.objects.filter(spark_id=spark_id, at__lt=timezone.now() - KEEP_READINGS).delete()
+    Reading.objects.filter(spark_id__in=spark_ids, at__lt=timezone.now() - KEEP_READINGS).delete()

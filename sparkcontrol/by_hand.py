@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connections
 
-from cluster.messages import Task
+from cluster.messages import Rows, Task
 
 log = logging.getLogger(__name__)
 
@@ -20,28 +20,28 @@ class Hands:
         self._app = app
         self._queues = queues
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="by-hand")
-        self._busy: set[tuple[str, int]] = set()
+        self._busy: set[str] = set()
         self._guard = threading.Lock()
 
-    def take(self, task: Task, row_id: int) -> None:
+    def take(self, task: Task, rows: Rows) -> None:
         """Do it now, unless it is of another worker's queue or in hand already."""
         queue = self._app.amqp.router.route({}, task.name)["queue"].name
         with self._guard:
-            if queue not in self._queues or (task.name, row_id) in self._busy:
+            if queue not in self._queues or f"{task.name} {rows}" in self._busy:
                 return
-            self._busy.add((task.name, row_id))
-        self._threads.submit(self._do, task, row_id)
+            self._busy.add(f"{task.name} {rows}")
+        self._threads.submit(self._do, task, rows)
 
     def close(self) -> None:
         """Start nothing more. What runs sees the drain by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _do(self, task: Task, row_id: int) -> None:
+    def _do(self, task: Task, rows: Rows) -> None:
         try:
-            task.run(row_id)
+            task.run(rows)
         except Exception:
-            log.exception("%s of %s failed; it is looked at again.", task.name, row_id)
+            log.exception("%s of %s failed; it is looked at again.", task.name, rows)
         finally:
             connections.close_all()
             with self._guard:
-                self._busy.discard((task.name, row_id))
+                self._busy.discard(f"{task.name} {rows}")

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from cluster.messages import ByHand, post
 from cluster.models import Slot, Spark
-from cluster.tasks import probe_spark
+from cluster.tasks import probe_sparks
 from swaps import locks, reopening, tasks
 from swaps.models import Swap
 from swaps.schedules import firing
@@ -39,11 +39,11 @@ def ring_for_swaps(by_hand: ByHand | None = None) -> None:
 
 def ring_for_probes(by_hand: ByHand | None = None) -> None:
     now = timezone.now()
-    for spark_id in Spark.objects.due(now).values_list("pk", flat=True):
-        post(probe_spark, spark_id, by_hand)
+    if sparks := list(Spark.objects.due(now).values_list("pk", flat=True)):
+        post(probe_sparks, sparks, by_hand)
     due = Q(serving=None) | Q(serving__next_probe_at=None) | Q(serving__next_probe_at__lte=now)
-    for slot_id in Slot.objects.filter(due).values_list("pk", flat=True):
-        post(tasks.probe_slot, slot_id, by_hand)
+    if slots := list(Slot.objects.filter(due).values_list("pk", flat=True)):
+        post(tasks.probe_slots, slots, by_hand)
 
 
 def ring_for_closed_slots(by_hand: ByHand | None = None) -> None:

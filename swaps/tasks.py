@@ -1,12 +1,13 @@
 """Celery's door: a message names a row, and losing it costs a few seconds at most."""
 
 import logging
+from functools import partial
 
 from celery import shared_task
 from django.db import DatabaseError
 from django.db.models.functions import Now
 
-from cluster import messages
+from cluster import messages, side_by_side
 from swaps import reopening, runner, serving
 from swaps.models import Swap
 
@@ -19,8 +20,8 @@ def drive_swap(swap_id: int) -> None:
 
 
 @shared_task
-def probe_slot(slot_id: int) -> None:
-    serving.look(slot_id)
+def probe_slots(slot_ids: list[int]) -> None:
+    side_by_side.start({f"slot {slot_id}": partial(serving.look, slot_id) for slot_id in slot_ids})
 
 
 @shared_task

@@ -1,6 +1,7 @@
 """The verbs of Sparks and slots, on a real sshd."""
 
 import getpass
+import threading
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,13 @@ from tests.integration.sshd import Sshd, free_port
 
 def kinds() -> list[str]:
     return list(Event.objects.order_by("id").values_list("kind", flat=True))
+
+
+def look_as_the_workers_do(spark: Spark) -> None:
+    tasks.probe_sparks([spark.pk])
+    for thread in threading.enumerate():
+        if thread.name == f"look-{spark.name}":
+            thread.join(30)
 
 
 def fields_of(refusal: pytest.ExceptionInfo[Invalid]) -> set[str]:
@@ -171,7 +179,7 @@ def test_what_is_no_private_key_is_refused_without_quoting_it(db: None) -> None:
 
 
 def test_a_probe_stores_the_reading_and_tells_only_changes(spark: Spark) -> None:
-    tasks.probe_spark(spark.pk)
+    look_as_the_workers_do(spark)
     spark.refresh_from_db()
 
     assert spark.ssh_state == SshState.UP
@@ -181,14 +189,14 @@ def test_a_probe_stores_the_reading_and_tells_only_changes(spark: Spark) -> None
     assert spark.next_probe_at - spark.probed_at == timedelta(seconds=10)
 
     Spark.objects.update(next_probe_at=None)
-    tasks.probe_spark(spark.pk)
+    look_as_the_workers_do(spark)
     assert kinds() == ["spark.up"]
     assert Reading.objects.count() == 2
 
 
 def test_a_probe_that_is_not_due_is_left_to_whoever_took_it(spark: Spark) -> None:
     Spark.objects.update(next_probe_at=timezone.now() + timedelta(seconds=5))
-    tasks.probe_spark(spark.pk)
+    look_as_the_workers_do(spark)
 
     assert not Reading.objects.exists()
 
@@ -230,7 +238,7 @@ def test_old_readings_are_forgotten(spark: Spark) -> None:
     now = timezone.now()
     for hours in (1, 23, 25, 48):
         Reading.objects.create(spark=spark, at=now - timedelta(hours=hours))
-    tasks.probe_spark(spark.pk)
+    look_as_the_workers_do(spark)
 
     assert Reading.objects.count() == 3
 
