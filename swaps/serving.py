@@ -22,15 +22,21 @@ PROBE_EVERY = timedelta(seconds=5)
 LATE_LOOKS = 2  # one late answer may be a busy web server
 
 
-def look(slot_id: int) -> None:
-    """Probe the slot's vLLM and keep what was seen. Two calls at once cost one probe."""
+def claim(slot_ids: list[int]) -> list[Slot]:
+    """Those whose look is due and that nobody else looks at now, each with its `serving`."""
+    new = Slot.objects.filter(pk__in=slot_ids, serving=None)
+    Serving.objects.bulk_create([Serving(slot=slot) for slot in new], ignore_conflicts=True)
     now = timezone.now()
-    Serving.objects.get_or_create(slot_id=slot_id)
-    due = Serving.objects.filter(Q(next_probe_at=None) | Q(next_probe_at__lte=now), slot_id=slot_id)
-    if not due.update(next_probe_at=now + PROBE_EVERY):
-        return  # somebody else asks at this moment
-    slot = Slot.objects.with_sparks().get(pk=slot_id)
-    before = Serving.objects.get(slot=slot)
+    until = now + PROBE_EVERY  # to the microsecond, so it also says which ones we won
+    due = Serving.objects.filter(Q(next_probe_at=None) | Q(next_probe_at__lte=now), slot_id__in=slot_ids)
+    due.update(next_probe_at=until)
+    won = Slot.objects.with_sparks().select_related("serving")
+    return list(won.filter(pk__in=slot_ids, serving__next_probe_at=until))
+
+
+def look(slot: Slot) -> None:
+    """Probe the slot's vLLM and keep what was seen. `slot` as `claim` gave it."""
+    before = slot.serving
     reading = probe_vllm(slot.base_url)
     if Swap.objects.active().filter(slot=slot).exists():
         return  # the driver of the swap knows better

@@ -21,7 +21,7 @@ def drive_swap(swap_id: int) -> None:
 
 @shared_task
 def probe_slots(slot_ids: list[int]) -> None:
-    side_by_side.start({f"slot {slot_id}": partial(serving.look, slot_id) for slot_id in slot_ids})
+    side_by_side.start({f"slot {slot}": partial(serving.look, slot) for slot in serving.claim(slot_ids)})
 
 
 @shared_task

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from cluster import actions, side_by_side, tasks
 from cluster.models import Spark, SshState
+from swaps import serving
 from swaps import tasks as swap_tasks
 from swaps.models import Serving
 from tests.factories import SlotFactory, SparkFactory
@@ -68,6 +69,7 @@ def test_slots_are_looked_at_once_and_each_on_its_own(transactional_db: None) ->
 
     until(lambda: Serving.objects.filter(checked_at__isnull=False).count() == 2, 15)
     assert Serving.objects.get(slot=slots[0]).checked_at is None
+    assert serving.claim(keys) == []
 
 
 def test_a_look_that_fails_is_told_and_gives_its_room_back(
