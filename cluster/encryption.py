@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -59,6 +60,16 @@ def add_key() -> None:
     path = ensure_key_file()
     fresh = _write_private(path, Fernet.generate_key() + b"\n" + _read(path))
     fresh.replace(path)
+
+
+def add_older_keys(lines: Sequence[bytes]) -> None:
+    """Keys of another time behind our own, so that what they encrypted can be read. Raises EncryptionError."""
+    _parse(b"\n".join(lines))
+    path = key_file()
+    ours = _read(path).splitlines() if path.exists() else []
+    unknown = [line for line in lines if line not in ours]
+    if unknown:
+        _write_private(path, b"\n".join([*ours, *unknown]) + b"\n").replace(path)
 
 
 def _keys(path: Path) -> MultiFernet:

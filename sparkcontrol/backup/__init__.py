@@ -1,0 +1,1 @@
+"""Backup and restore of everything the database knows, in one form for SQLite and PostgreSQL."""
