@@ -22,6 +22,7 @@ KNOWN = {
     "frozen-host": "TCP connects, then silence; everything that runs stands still",
     "reboot": "once: everything that runs dies, SSH is away for VALUE seconds (3), then a new boot id",
     "host-key-changed": "the machine shows another host key",
+    "memory-exhausted": "while a model loads, 10 GiB are left and VALUE GiB a second (2) go, until the machine freezes",
     "memory-not-returned": "VALUE GiB (what the last model held) stay taken after vLLM is gone",
     "disk-full": "no space left on device",
     "docker-down": "the Docker daemon is not running",

@@ -18,6 +18,7 @@ from cluster.simulator.faults import Faults
 from cluster.simulator.layout import Spark
 from cluster.simulator.processes import Child, Processes, exit_code
 from cluster.simulator.sshd import SshFront
+from cluster.simulator.standins import memory
 
 PASSED_ON = {
     "SPARKSIM_LOAD_SECONDS", "SPARKSIM_LOAD_LINES_PER_SECOND", "SPARKSIM_VLLM_VERSION", "SPARKSIM_LAUNCHER_PAUSE",
@@ -26,6 +27,9 @@ PASSED_ON = {
 BASH = "/bin/bash"
 # /proc/PID/cgroup tells which container a process is in; here the model itself leaves that note.
 CGROUP = re.compile(r"/proc/(\$\{?\w+\}?|\d+)/cgroup")
+# A redirection is read by the shell itself, so no stand-in can answer it; this file is kept true instead.
+MEMINFO = re.compile(r"<\s*/proc/meminfo")
+TURN = 0.2  # seconds
 SHELL_SAFE = re.compile(r"[\w./@+-]+")
 
 
@@ -39,6 +43,8 @@ class Host:
         self._processes = processes
         self._neighbours = neighbours
         self._frozen = False
+        self._lost_gib: float | None = None
+        self._meminfo = ""
         self._off = False
         self._coming_up: asyncio.Task[None] | None = None
         # The launcher expands paths unquoted, so a home with a space in its path goes by its short name.
@@ -53,6 +59,7 @@ class Host:
         """Open the door and the SSH port; the public host key."""
         self._door = Door(f"{self._folder}/run/door", self._answer)
         public = await self.front.start(keys)
+        self._take_memory()
         self._poll = asyncio.create_task(self._watch_faults())
         boot = self.spark.home / "boot.sh"
         if boot.exists():
@@ -88,6 +95,7 @@ class Host:
         """Start a command the way sshd does: the login shell with -c, in the home folder."""
         if command is not None:
             command = CGROUP.sub(rf"{self._folder}/run/cgroup/\1", command)
+            command = MEMINFO.sub(f"<{self._folder}/run/meminfo", command)
         argv = [BASH, "-c", command] if command is not None else [BASH]
         if tty:
             argv = ["/usr/bin/setsid", "-c", *argv]
@@ -142,8 +150,26 @@ class Host:
 
     async def _watch_faults(self) -> None:
         while True:
+            self._take_memory()
             await self.apply_faults()
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(TURN)
+
+    def _take_memory(self) -> None:
+        """The memory-exhausted fault while something loads, and what a shell reads as /proc/meminfo."""
+        rate = self.faults.number("memory-exhausted", 2.0)
+        if self._frozen or self._off:
+            return
+        runs_out = rate is not None and bool(memory.holders(self._folder))
+        self._lost_gib = (self._lost_gib or 0.0) + (rate or 0.0) * TURN if runs_out else None
+        memory.run_out(self._folder, self._lost_gib)
+        text = memory.meminfo(self._folder)
+        if text != self._meminfo:
+            self._meminfo = text
+            Path(self._folder, "run", "meminfo.new").write_text(text)
+            Path(self._folder, "run", "meminfo.new").replace(Path(self._folder, "run", "meminfo"))
+        if runs_out and memory.available_gib(self._folder) <= memory.LEAST_GIB:
+            self.note("out-of-memory")
+            self.faults.switch_on("frozen-host")
 
     async def apply_faults(self) -> None:
         """Bring what is not asked at each use in line with the switches."""

@@ -23,7 +23,7 @@ IMAGES = ("vllm-node", "vllm-node-mxfp4", "vllm-node-b12x", "vllm/vllm-openai:la
 HOST_STANDINS = {
     "docker": "docker_cli", "ssh": "ssh_cli", "scp": "scp_cli", "nvidia-smi": "nvidia_smi", "ip": "ip_cli",
     "hf": "hf_cli", "huggingface-cli": "hf_cli", "ss": "ss_cli", "ps": "procs_cli", "pgrep": "procs_cli",
-    "pkill": "procs_cli", "sparksim": "sparksim_cli", "free": "memory_cli",
+    "pkill": "procs_cli", "sparksim": "sparksim_cli", "free": "memory_cli", "sudo": "sudo_cli",
 }  # fmt: skip
 CONTAINER_STANDINS = {
     "vllm": "vllm_cli", "ray": "ray_cli", "hf": "hf_cli", "huggingface-cli": "hf_cli", "nvidia-smi": "nvidia_smi",

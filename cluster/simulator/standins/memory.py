@@ -7,11 +7,14 @@ from __future__ import annotations
 import json
 import os
 
+from cluster.simulator.faults import Faults
 from cluster.simulator.procfs import read_proc
 from cluster.simulator.standins import spark
 
 TOTAL_GIB = 119.7
-IDLE_AVAILABLE_GIB = 112.0
+IDLE_AVAILABLE_GIB = 115.0
+LEAST_GIB = 0.6  # with so little left a real Spark stands still
+RUNNING_OUT_FROM_GIB = 10.0
 MIB = 1024
 
 
@@ -35,34 +38,58 @@ def release(folder: str = "", pid: int = 0) -> None:
         os.unlink(target)
 
 
-def holders() -> list[tuple[int, str, int]]:
+def holders(folder: str = "") -> list[tuple[int, str, int]]:
     """(pid, name, MiB) of every live holder."""
-    return [(pid, name, mib) for pid, name, mib, alive in _entries() if alive]
+    return [(pid, name, mib) for pid, name, mib, alive in _entries(folder or spark.folder()) if alive]
 
 
-def held_gib() -> float:
+def held_gib(folder: str) -> float:
     """What is taken from the pool, by live holders and by the memory-not-returned fault."""
-    live = sum(mib for _, _, mib, alive in _entries() if alive) / MIB
-    stuck_for = spark.faults().number("memory-not-returned", -1.0)
+    entries = _entries(folder)
+    live = sum(mib for _, _, mib, alive in entries if alive) / MIB
+    stuck_for = Faults(os.path.join(folder, "faults")).number("memory-not-returned", -1.0)
     if stuck_for is None:
         return live
-    dead = [mib for _, _, mib, alive in _entries() if not alive]
+    dead = [mib for _, _, mib, alive in entries if not alive]
     if stuck_for >= 0:
         return live + (stuck_for if dead else 0.0)
     return live + (max(dead) / MIB if dead else 0.0)
 
 
-def available_gib() -> float:
-    return max(0.6, IDLE_AVAILABLE_GIB - held_gib())
+def available_gib(folder: str = "") -> float:
+    folder = folder or spark.folder()
+    left = IDLE_AVAILABLE_GIB - held_gib(folder)
+    lost = _running_out(folder)
+    return max(LEAST_GIB, left if lost is None else min(left, RUNNING_OUT_FROM_GIB - lost))
 
 
-def _entries() -> list[tuple[int, str, int, bool]]:
+def run_out(folder: str, gib: float | None) -> None:
+    """How much the memory-exhausted fault has taken since memory began to run out; None: it has not."""
+    target = os.path.join(folder, "run", "running_out")
+    if gib is None:
+        if os.path.exists(target):
+            os.unlink(target)
+        return
+    with open(target + ".new", "w", encoding="ascii") as file:
+        file.write(str(gib))
+    os.replace(target + ".new", target)
+
+
+def _running_out(folder: str) -> float | None:
+    try:
+        with open(os.path.join(folder, "run", "running_out"), encoding="ascii") as file:
+            return float(file.read())
+    except FileNotFoundError:
+        return None
+
+
+def _entries(folder: str) -> list[tuple[int, str, int, bool]]:
     found = []
-    for name in os.listdir(spark.path("gpu")):
+    for name in os.listdir(os.path.join(folder, "gpu")):
         if not name.isdigit():
             continue
         try:
-            with open(spark.path("gpu", name), encoding="utf-8") as file:
+            with open(os.path.join(folder, "gpu", name), encoding="utf-8") as file:
                 entry = json.load(file)
         except (OSError, ValueError):
             continue
@@ -78,9 +105,9 @@ def _start_time(pid: int) -> str:
     return "" if len(fields) < 20 or fields[0] in {b"Z", b"X"} else fields[19].decode()
 
 
-def meminfo() -> str:
+def meminfo(folder: str = "") -> str:
     """/proc/meminfo, as far as anyone reads it."""
-    available = available_gib()
+    available = available_gib(folder)
     kib = 1024 * 1024
     free = max(0.4, available - 14.0)
     rows = (

@@ -150,7 +150,7 @@ def test_memory_is_taken_while_it_lives(sparks: Simulator) -> None:
     idle = available()
     serve(sparks, "--gpu-memory-utilization 0.5")
     sparks.wait_ready()
-    assert idle == pytest.approx(112, abs=1) and available() == pytest.approx(idle - 0.5 * 119.7, abs=1)
+    assert idle == pytest.approx(115, abs=1) and available() == pytest.approx(idle - 0.5 * 119.7, abs=1)
     apps = sparks.run(1, "nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader,nounits")
     assert apps.out.split(", ")[1:] == ["VLLM::EngineCore", f"{round(0.5 * 119.7 * 1024)}\n"]
     assert sparks.run(1, "docker exec box nvidia-smi --query-compute-apps=pid --format=csv,noheader").out == ""
