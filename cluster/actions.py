@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from cluster import encryption, events, side_by_side
+from cluster import encryption, events, people, side_by_side
 from cluster.contacts import look_at, note
 from cluster.models import InstallKey, Slot, SlotWorker, Spark, SshState
 from cluster.refusals import Conflict, Invalid, Unavailable
@@ -96,7 +96,13 @@ def save_spark(*, spark: Spark | None, values: Mapping[str, object], by: str) ->
         # Not the columns of contact: a probe may be writing them at this moment.
         spark.save(update_fields=[*SPARK_FIELDS, "next_probe_at"] if known else None)
         kind, verb = ("spark.changed", "changed") if known else ("spark.added", "added")
-        events.record(kind, f"{by} {verb} the Spark {spark.name}.", spark=spark, actor=by, data={"spark": spark.name})
+        events.record(
+            kind,
+            f"{people.named(by)} {verb} the Spark {spark.name}.",
+            spark=spark,
+            actor=by,
+            data={"spark": spark.name},
+        )
     if known and (old_name != spark.name or not spark.enabled):
         pool.forget(old_name)
     return spark
@@ -109,7 +115,9 @@ def remove_spark(spark: Spark, by: str) -> None:
         raise Conflict("spark-in-use", f"{spark.name} is used by {names}; take it out of there first.")
     with transaction.atomic():
         spark.delete()
-        events.record("spark.removed", f"{by} removed the Spark {spark.name}.", actor=by, data={"spark": spark.name})
+        events.record(
+            "spark.removed", f"{people.named(by)} removed the Spark {spark.name}.", actor=by, data={"spark": spark.name}
+        )
     pool.forget(spark.name)
 
 
@@ -135,7 +143,7 @@ def _pin(spark: Spark, offered: HostKey, by: str) -> Spark:
         spark.ssh_state, spark.ssh_problem = SshState.NEW, ""
     with transaction.atomic():
         spark.save(update_fields=["host_key", "next_probe_at", "ssh_state", "ssh_problem"])
-        sentence = f"{by} confirmed the host key of {spark.name}: {offered.fingerprint}."
+        sentence = f"{people.named(by)} confirmed the host key of {spark.name}: {offered.fingerprint}."
         events.record("host_key.pinned", sentence, spark=spark, actor=by, data={"fingerprint": offered.fingerprint})
     return spark
 
@@ -150,7 +158,7 @@ def use_private_key(spark: Spark, text: str, by: str) -> Spark:
     with transaction.atomic():
         spark.save(update_fields=["own_private_key", "next_probe_at"])
         which = "a key of its own" if secret else "Spark Control's key"
-        sentence = f"{by} set {spark.name} to be reached with {which}."
+        sentence = f"{people.named(by)} set {spark.name} to be reached with {which}."
         events.record("spark.changed", sentence, spark=spark, actor=by, data={"spark": spark.name})
     return spark
 
@@ -215,7 +223,11 @@ def save_slot(*, slot: Slot | None, values: Mapping[str, Any], by: str) -> Slot:
         _seat(slot, workers)
         verb = "changed" if known else "added"
         events.record(
-            "slot.changed", f"{by} {verb} the slot {slot.name}.", slot=slot, actor=by, data={"slot": slot.name}
+            "slot.changed",
+            f"{people.named(by)} {verb} the slot {slot.name}.",
+            slot=slot,
+            actor=by,
+            data={"slot": slot.name},
         )
     return Slot.objects.with_sparks().get(pk=slot.pk)
 

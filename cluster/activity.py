@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from cluster import people
 from cluster.models import Event, Spark
-from cluster.templatetags import show
 
 SHOWN = 9
 # Phases are told by the running swap itself; twelve of them would push everything else off the list.
@@ -72,8 +72,8 @@ def newest(spark: Spark | None = None) -> list[Line]:
 
 
 def _sentence(event: Event) -> str:
-    """The journal names actors for programs (user:ana); people read names."""
-    return event.sentence.replace(event.actor, show.person(event.actor)) if event.actor else event.sentence
+    """The oldest sentences name actors as programs know them (user:ana)."""
+    return event.sentence.replace(event.actor, people.named(event.actor)) if event.actor else event.sentence
 
 
 def _look(event: Event) -> tuple[str, str]:

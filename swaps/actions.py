@@ -9,14 +9,15 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cluster import events, idempotency, nudge
+from cluster import events, idempotency, nudge, people
 from cluster.idempotency import Answer
-from cluster.models import Slot
+from cluster.models import Launcher, Slot
 from cluster.refusals import Conflict, Invalid, Lost, Missing, Unprocessable
-from swaps import locks, machine, preflight, reopening, tasks
+from swaps import locks, machine, outsider_checks, preflight, reopening, tasks
 from swaps.catalog.definition import Definition, validate
 from swaps.catalog.format import CatalogError, dump_catalog, load_catalog
 from swaps.checks import Check, CheckState
+from swaps.launcher.docker_run import unsupported
 from swaps.models import ModelDefinition, Operation, Serving, ServingState, Swap, stored
 from swaps.requester import Requester as Requester  # part of every verb's signature
 from swaps.site import site_of
@@ -36,6 +37,11 @@ class Examination:
     checks: list[Check]
     plan: list[str]
 
+    @property
+    def needs_consent(self) -> bool:
+        """Only containers of somebody else's stand in the way, and nobody agreed to their stop yet."""
+        return {check.code for check in self.checks if check.state is CheckState.BLOCKS} == {outsider_checks.CODE}
+
 
 def request_swap(
     slot: Slot,
@@ -46,8 +52,11 @@ def request_swap(
     deadline_seconds: int | None = None,
     retry_of: Swap | None = None,
     lock_token: str | None = None,
+    stop_foreign: bool = False,
 ) -> Swap:
     """Accept a swap of `slot` to the catalog entry `model_key`. Returns at once; a task worker drives it.
+
+    `stop_foreign`: `by` agrees to the stop of containers that neither we nor the community launcher started.
 
     Raises Missing, Invalid, Unprocessable (it could never work), Conflict (one runs already), Locked (somebody holds
     the slot's lock and `lock_token` is missing), Lost (`lock_token` is of a hold that ended) and Unavailable (the
@@ -67,15 +76,21 @@ def request_swap(
         rollback=bool(rollback),
         retry_of=retry_of,
         lock_token=lock_token,
+        stop_foreign=stop_foreign,
     )
 
 
 def request_stop(
-    slot: Slot, by: Requester, *, deadline_seconds: int | None = None, lock_token: str | None = None
+    slot: Slot,
+    by: Requester,
+    *,
+    deadline_seconds: int | None = None,
+    lock_token: str | None = None,
+    stop_foreign: bool = False,
 ) -> Swap:
     """Accept a stop: end what `slot` serves and leave it idle. Same life as a swap, and the same refusals."""
-    nodes = len(slot.sparks())
-    return _accept(slot, by, deadline_seconds, lock_token=lock_token, operation=Operation.STOP, nodes=nodes)
+    what = {"operation": Operation.STOP, "nodes": len(slot.sparks()), "stop_foreign": stop_foreign}
+    return _accept(slot, by, deadline_seconds, lock_token=lock_token, **what)
 
 
 def request_warm(
@@ -124,22 +139,33 @@ def cancel_swap(swap: Swap, by: Requester, *, lock_token: str | None = None) -> 
     return swap
 
 
-def retry_swap(swap: Swap, by: Requester, *, lock_token: str | None = None) -> Swap:
-    """Ask for the same thing again, as a new swap, with the catalog entry as it is now."""
+def retry_swap(swap: Swap, by: Requester, *, lock_token: str | None = None, stop_foreign: bool | None = None) -> Swap:
+    """Ask for the same thing again, as a new swap, with the catalog entry as it is now.
+
+    `stop_foreign` None: as it was agreed then.
+    """
+    agreed = swap.stop_foreign if stop_foreign is None else stop_foreign
     if swap.is_active:
         raise Conflict("swap-in-progress", "This swap still runs; cancel it first.", location=_address(swap))
     if swap.operation == Operation.STOP:
-        return request_stop(swap.slot, by, lock_token=lock_token)
+        return request_stop(swap.slot, by, lock_token=lock_token, stop_foreign=agreed)
     if swap.operation == Operation.WARM:
         return request_warm(swap.slot, by, WarmWish(**swap.options), lock_token=lock_token)
-    key, rollback = swap.model_key, swap.rollback
-    return request_swap(swap.slot, key, by, rollback=rollback, retry_of=swap, lock_token=lock_token)
+    return request_swap(
+        swap.slot,
+        swap.model_key,
+        by,
+        rollback=swap.rollback,
+        retry_of=swap,
+        lock_token=lock_token,
+        stop_foreign=agreed,
+    )
 
 
-def examine(slot: Slot, model_key: str) -> Examination:
+def examine(slot: Slot, model_key: str, *, stop_foreign: bool = False) -> Examination:
     """Run the preflight now, over SSH, without changing anything. Takes about a second."""
     definition = find_model(model_key).as_definition()
-    verdict = preflight.run(site_of(slot), definition)
+    verdict = preflight.run(site_of(slot), definition, stop_foreign=stop_foreign)
     return Examination(verdict.ok, verdict.checks, verdict.plan)
 
 
@@ -201,8 +227,8 @@ def in_progress(slot: Slot) -> Conflict:
         return Conflict("swap-in-progress", "A swap on this slot ended this moment; ask again.", retry_after_seconds=1)
     return Conflict(
         "swap-in-progress",
-        f"{running.actor} is changing {slot.name} already: {running.model_label or 'stop'}, {running.status}. "
-        f"Wait for {_address(running)} or cancel it.",
+        f"{people.named(running.actor)} is changing {slot.name} already: {running.model_label or 'stop'}, "
+        f"{running.status}. Wait for {_address(running)} or cancel it.",
         location=_address(running),
         retry_after_seconds=5,
         extra={"swap": {"id": running.pk, "model": running.model_key, "status": running.status}},
@@ -228,6 +254,8 @@ def _deadline(seconds: int | None) -> int:
 def _refuse_hopeless(slot: Slot, definition: Definition) -> None:
     """What needs no look at the Sparks to be refused."""
     checks = [Check(f"definition-{p.field}", CheckState.BLOCKS, p.message) for p in validate(definition)]
+    if slot.launcher == Launcher.DOCKER_RUN:
+        checks += [Check(no.code, CheckState.BLOCKS, no.sentence, no.remedy) for no in unsupported(definition)]
     have = len(slot.sparks())
     if definition.nodes > have:
         checks.append(
@@ -261,7 +289,10 @@ def save_model(definition: Definition, by: Requester, *, expected_version: int |
         entry = _insert(definition) if expected_version is None else _replace(definition, expected_version)
         verb = "added" if created else "changed"
         events.record(
-            f"model.{verb}", f"{by.actor} {verb} {definition.label}.", actor=by.actor, data={"model": definition.key}
+            f"model.{verb}",
+            f"{people.named(by.actor)} {verb} {definition.label}.",
+            actor=by.actor,
+            data={"model": definition.key},
         )
     return entry
 
@@ -275,7 +306,9 @@ def delete_model(key: str, by: Requester, *, expected_version: int | None = None
         raise Conflict("model-in-use", f"A swap to {entry.label} runs; cancel it or wait for its end.")
     with transaction.atomic():
         entry.delete()
-        events.record("model.removed", f"{by.actor} removed {entry.label}.", actor=by.actor, data={"model": key})
+        events.record(
+            "model.removed", f"{people.named(by.actor)} removed {entry.label}.", actor=by.actor, data={"model": key}
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from cluster import people
 from cluster.clock import as_utc
 from swaps.models import Swap, SwapLock
 
@@ -87,20 +88,19 @@ class LockView:
             return f"{self._who()}, since {clock(self.acquired_at)}, {self._until(now)}. {self._what_to_do()}"
         if self.active_swap:
             return (
-                f"{self.active_swap.actor} is changing {self.slot} ({_doing(self.active_swap)}), and until that ends "
-                f"nobody can take its lock. Wait for /api/swap/{self.active_swap.pk}."
+                f"{people.named(self.active_swap.actor)} is changing {self.slot} ({_doing(self.active_swap)}), "
+                f"and until that ends nobody can take its lock. Wait for /api/swap/{self.active_swap.pk}."
             )
         if self.delay_until and self.delay_until > now:
             return (
-                f"{self.delay_for} released the lock of {self.slot} by force and has it to themselves for another "
-                f"{span((self.delay_until - now).total_seconds())}. Try again then."
+                f"{people.named(self.delay_for)} released the lock of {self.slot} by force and has it to themselves "
+                f"for another {span((self.delay_until - now).total_seconds())}. Try again then."
             )
         return f"Nobody holds the lock of {self.slot}."
 
     def _who(self) -> str:
-        known_as = f" ({self.taken_by})" if self.taken_by else ""
         purpose = f"for “{self.purpose}”" if self.purpose else "without saying what for"
-        return f"{self.holder}{known_as} holds the lock of {self.slot} {purpose}"
+        return f"{people.signed(self.holder, self.taken_by)} holds the lock of {self.slot} {purpose}"
 
     def _until(self, now: datetime) -> str:
         if self.active_swap:
@@ -120,6 +120,7 @@ class LockView:
             "note": self.purpose if held else None,
             "purpose": self.purpose if held else None,
             "taken_by": self.taken_by or None,
+            "held_by": people.signed(self.holder, self.taken_by) or None,
             "acquired_at": as_utc(self.acquired_at),
             "renewed_at": as_utc(self.renewed_at),
             "expires_at": as_utc(self.expires_at),

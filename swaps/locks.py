@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from cluster import events, nudge
+from cluster import events, nudge, people
 from cluster.clock import as_utc
 from cluster.models import Slot
 from cluster.refusals import Conflict, Invalid, Locked, Lost, Missing, Refusal
@@ -240,7 +240,7 @@ def _force(slot: Slot, fence: int, reason: str, cut: Swap | None, by: Requester)
         return False
 
     def sentence(hold: LockHold) -> str:
-        return f"{by.actor} took the lock of {slot.name} from {hold.holder}: {reason}"
+        return f"{people.named(by.actor)} took the lock of {slot.name} from {hold.holder}: {reason}"
 
     extra = {"reason": reason, "cancelled_swap": cut.pk if cut else None}
     _end_hold(slot, HoldEnd.FORCED, sentence, actor=by.actor, **extra)

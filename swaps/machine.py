@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from cluster import events, nudge
+from cluster import events, nudge, people
 from swaps import locks
 from swaps.models import Operation, Swap, SwapMessage, Transition
 from swaps.states import TERMINAL, Status, may_move, phase_label
@@ -23,7 +23,9 @@ def accept(swap: Swap) -> None:
     """Write the first page of a new swap's story. Call it in the transaction that inserts the swap."""
     Transition.objects.create(swap=swap, to_status=Status.QUEUED, at=timezone.now())
     tell(swap, [_phase(Status.QUEUED, "")])
-    _record(swap, "accepted", f"{swap.actor} asked for {_aim(swap)} on {swap.slot.name}.", actor=swap.actor)
+    _record(
+        swap, "accepted", f"{people.named(swap.actor)} asked for {_aim(swap)} on {swap.slot.name}.", actor=swap.actor
+    )
 
 
 def advance(swap: Swap, to: Status, *, expect: Status, detail: str = "", **fields: Any) -> None:
@@ -62,7 +64,7 @@ def tell(swap: Swap, entries: Sequence[Entry], **fields: Any) -> None:
 def _announce(swap: Swap, detail: str) -> None:
     status = swap.state
     if status not in TERMINAL:
-        sentence = f"{_aim(swap).capitalize()} on {swap.slot.name}: {phase_label(status).lower()}."
+        sentence = f"{_begun(_aim(swap))} on {swap.slot.name}: {phase_label(status).lower()}."
         _record(swap, "phase", sentence)
         return
     locks.unpin(swap)
@@ -72,19 +74,27 @@ def _announce(swap: Swap, detail: str) -> None:
 def _ending(swap: Swap, detail: str) -> str:
     words = {
         Status.READY: "is done.",
-        Status.CANCELLED: f"was cancelled by {swap.cancelled_by or 'nobody known'}.",
+        Status.CANCELLED: f"was cancelled by {_canceller(swap)}.",
         Status.FAILED: f"failed. {swap.diagnosis}",
         Status.ERRORED: "ended with an error in Spark Control.",
     }[swap.state]
     back = f" {swap.rolled_back_to} serves again." if swap.rolled_back_to else ""
-    aim = _aim(swap)
-    return f"{aim[0].upper()}{aim[1:]} on {swap.slot.name} {words}{back}{' ' + detail if detail else ''}".strip()
+    return f"{_begun(_aim(swap))} on {swap.slot.name} {words}{back}{' ' + detail if detail else ''}".strip()
+
+
+def _canceller(swap: Swap) -> str:
+    return people.named(swap.cancelled_by) if swap.cancelled_by else "nobody known"
 
 
 def _aim(swap: Swap) -> str:
     if swap.operation == Operation.WARM:
         return f"the warm-up of {swap.model_label}"
     return f"the swap to {swap.model_label}" if swap.model_key else "the stop"
+
+
+def _begun(words: str) -> str:
+    """As a sentence begins; names keep their letters."""
+    return words[0].upper() + words[1:]
 
 
 def _record(swap: Swap, what: str, sentence: str, actor: str = "") -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cluster import people
 from cluster.api.permissions import scopes_of_person
 
 register = template.Library()
@@ -120,14 +121,7 @@ def absolute(moment: datetime) -> str:
 
 @register.filter
 def person(actor: str) -> str:
-    """ "user:ana" -> "ana"; programs keep what they are: "key:openclaw" -> "openclaw (API key)"."""
-    kind, _, name = actor.partition(":")
-    if not name:
-        return actor or "Spark Control"
-    if kind == "user":
-        return name
-    kinds = {"key": "API key", "command": "command line", "schedule": "schedule"}
-    return f"{name} ({kinds.get(kind, kind)})"
+    return people.named(actor)
 
 
 @register.filter

@@ -97,13 +97,13 @@ def release(api: Api, slot: str | None, token: str) -> None:
 def sentence_of(lock: dict[str, Any]) -> str:
     if not lock["held"]:
         return f"Nobody holds the lock of {lock['slot']}."
-    known_as = f" ({lock['taken_by']})" if lock["taken_by"] else ""
+    who = lock.get("held_by") or lock["holder"]
     purpose = f" for “{lock['purpose']}”" if lock["purpose"] else ""
     until = f"until {moment(lock['expires_at'])} (in {span(lock['seconds_remaining'])})"
     if lock["pinned_by"]:
         until = f"at least until swap {lock['pinned_by']} ends"
     hint = f" {lock['idle_hint']}" if lock["idle_hint"] else ""
-    return f"{lock['holder']}{known_as} holds the lock of {lock['slot']}{purpose} {until}, fence {lock['fence']}.{hint}"
+    return f"{who} holds the lock of {lock['slot']}{purpose} {until}, fence {lock['fence']}.{hint}"
 
 
 def in_foreground() -> bool:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cluster import events, nudge
+from cluster import events, nudge, people
 from cluster.models import Slot
 from cluster.refusals import Conflict, Invalid, Lost
 from services.webhooks import bodies, guard, outbox, signing
@@ -116,7 +116,7 @@ def ping(endpoint: WebhookEndpoint, *, by: str) -> Delivery:
     _refuse_when_off(endpoint)
     with transaction.atomic():
         data = {"endpoint": endpoint.pk, "name": endpoint.name, "reason": "Somebody asked for a test."}
-        event = events.record("ping", f"{by} tests the webhook {endpoint.name}.", actor=by, data=data)
+        event = events.record("ping", f"{people.named(by)} tests the webhook {endpoint.name}.", actor=by, data=data)
         outbox.fan_out_one(event, timezone.now())
         _try_now(endpoint)
         return Delivery.objects.get(endpoint=endpoint, message__event=event)
@@ -128,7 +128,7 @@ def redeliver(delivery: Delivery, *, by: str) -> Delivery:
     with transaction.atomic():
         _wait_again(Delivery.objects.filter(pk=delivery.pk), timezone.now())
         _try_now(delivery.endpoint)
-        what = f"{by} sends {delivery.message.type} to {delivery.endpoint.name} again."
+        what = f"{people.named(by)} sends {delivery.message.type} to {delivery.endpoint.name} again."
         data = {"endpoint": delivery.endpoint_id, "message": delivery.message.message_id}
         events.record("webhook.redelivered", what, actor=by, data=data)
     delivery.refresh_from_db()
@@ -151,7 +151,7 @@ def replay(endpoint: WebhookEndpoint, *, since: datetime, everything: bool, by: 
         newest = list(chosen.order_by("-message_id").values_list("pk", flat=True)[:MAX_REPLAY])
         count = sum(_wait_again(Delivery.objects.filter(pk__in=part), now) for part in _parts(newest))
         _try_now(endpoint)
-        what = f"{by} sends {count} messages since {since:%Y-%m-%d %H:%M} UTC to {endpoint.name} again."
+        what = f"{people.named(by)} sends {count} messages since {since:%Y-%m-%d %H:%M} UTC to {endpoint.name} again."
         events.record("webhook.replayed", what, actor=by, data={"endpoint": endpoint.pk, "count": count})
     return count
 
@@ -270,4 +270,4 @@ def _taken(name: str) -> Conflict:
 def _record(verb: str, endpoint: WebhookEndpoint, by: str) -> None:
     words = {"rotated": "made a new secret for"}.get(verb, verb)
     data = {"endpoint": endpoint.pk, "name": endpoint.name}
-    events.record(f"webhook.{verb}", f"{by} {words} the webhook {endpoint.name}.", actor=by, data=data)
+    events.record(f"webhook.{verb}", f"{people.named(by)} {words} the webhook {endpoint.name}.", actor=by, data=data)

@@ -130,6 +130,7 @@ class LockSerializer(serializers.Serializer[Any]):
     note = serializers.CharField(allow_null=True, help_text="What for.")
     purpose = serializers.CharField(allow_null=True, help_text="The same as note.")
     taken_by = serializers.CharField(allow_null=True, help_text="The key or person that took it.")
+    held_by = serializers.CharField(allow_null=True, help_text="Holder and taken_by in words, as sentences say it.")
     acquired_at = serializers.DateTimeField(allow_null=True)
     renewed_at = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True)

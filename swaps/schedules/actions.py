@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from cluster import people
 from cluster.refusals import Conflict, Invalid, Lost, Missing, Refusal
 from swaps.requester import Requester
 from swaps.schedules.arithmetic import Rule, next_fires
@@ -61,7 +62,7 @@ def make(draft: Draft, by: Requester, now: datetime | None = None) -> Schedule:
     _refuse_too_many(Schedule.objects.internal(), MOST_INTERNAL)
     with transaction.atomic():
         schedule = Schedule.objects.create(registered_by=by.actor, next_fire_at=_next(draft, now), **draft.columns())
-        tell_schedule("schedule.made", schedule, f"{by.actor} scheduled {schedule.title}.", by.actor)
+        tell_schedule("schedule.made", schedule, f"{people.named(by.actor)} scheduled {schedule.title}.", by.actor)
     return schedule
 
 
@@ -79,8 +80,8 @@ def change(
         if as_seen.update(version=F("version") + 1, **columns) != 1:
             raise _moved(schedule)
         changed = find(schedule.pk)
-        forget_waiting(changed, now, f"{by.actor} changed the schedule before the slot was free.")
-        tell_schedule("schedule.changed", changed, f"{by.actor} changed {changed.title}.", by.actor)
+        forget_waiting(changed, now, f"{people.named(by.actor)} changed the schedule before the slot was free.")
+        tell_schedule("schedule.changed", changed, f"{people.named(by.actor)} changed {changed.title}.", by.actor)
     return changed
 
 
@@ -90,7 +91,7 @@ def remove(schedule: Schedule, by: Requester, *, expected_version: int) -> None:
     with transaction.atomic():
         if Schedule.objects.filter(pk=schedule.pk, version=expected_version).delete()[0] == 0:
             raise _moved(schedule)
-        tell_schedule("schedule.removed", schedule, f"{by.actor} removed {schedule.title}.", by.actor)
+        tell_schedule("schedule.removed", schedule, f"{people.named(by.actor)} removed {schedule.title}.", by.actor)
 
 
 def register(
@@ -120,7 +121,9 @@ def withdraw(schedule: Schedule, by: Requester, *, is_admin: bool = False) -> No
     _refuse_foreign(schedule.owner, by, is_admin)
     with transaction.atomic():
         if Schedule.objects.filter(pk=schedule.pk).delete()[0]:
-            tell_schedule("schedule.removed", schedule, f"{by.actor} withdrew {schedule.title}.", by.actor)
+            tell_schedule(
+                "schedule.removed", schedule, f"{people.named(by.actor)} withdrew {schedule.title}.", by.actor
+            )
 
 
 def clean_ref(text: str) -> str:
@@ -195,8 +198,8 @@ def _refuse_foreign(owner: str, by: Requester, is_admin: bool) -> None:
     if first is None or is_admin or _who(first.registered_by) == _who(by.actor):
         return
     sentence = (
-        f"{first.registered_by} registered the schedules of {owner}; only it or an administrator may change them. "
-        "Choose another owner for yours."
+        f"{people.named(first.registered_by)} registered the schedules of {owner}; only it or an administrator may "
+        "change them. Choose another owner for yours."
     )
     raise NotYours("not-your-schedule", sentence)
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
+from cluster import people
 from cluster.models import Spark, SshState
 from swaps.models import Serving, Swap
 from swaps.schedules.rows import (
@@ -46,7 +47,8 @@ def _end_of_swap(run: ScheduleRun) -> tuple[RunState, str] | None:
     if swap.state is Status.READY:
         return RunState.DONE, swap.progress
     if swap.state is Status.CANCELLED:
-        return RunState.FAILED, f"Swap {swap.pk} was cancelled by {swap.cancelled_by or 'nobody known'}."
+        who = people.named(swap.cancelled_by) if swap.cancelled_by else "nobody known"
+        return RunState.FAILED, f"Swap {swap.pk} was cancelled by {who}."
     return RunState.FAILED, swap.diagnosis or f"Swap {swap.pk} ended {swap.status}."
 
 

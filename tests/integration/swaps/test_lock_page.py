@@ -121,7 +121,7 @@ def test_taking_a_held_lock_is_refused_with_the_sentence(client: Client, slot: S
     held_by_program(slot)
     response = take(client)
     assert response.status_code == 409
-    assert "openclaw (key:openclaw) holds the lock of main for “daily vol run”" in text_of(response)
+    assert "openclaw (API key) holds the lock of main for “daily vol run”" in text_of(response)
 
 
 def test_only_who_may_lock_takes_and_only_who_may_force_forces(slot: Slot) -> None:
@@ -146,7 +146,7 @@ def test_everybody_else_is_refused_in_the_same_words(client: Client, slot: Slot)
     other = staff("bob")
     for address in ("/", "/swaps/new?model=gemma", "/slots/main/stop", "/slots/main/lock"):
         text = text_of(other.get(address))
-        assert "ana (user:ana) holds the lock of main for “evaluation”, since" in text, address
+        assert "ana holds the lock of main for “evaluation”, since" in text, address
     page = other.get("/swaps/new?model=gemma")
     assert 'disabled aria-describedby="ask-refused-main"' in page.content.decode()
     refused = other.post("/swaps/new", hidden(page))

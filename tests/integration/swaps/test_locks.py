@@ -72,7 +72,7 @@ def test_it_is_refused_while_somebody_else_has_it(slot: Slot) -> None:
     no = refused.value
     assert (no.status, no.code, no.retry_after_seconds) == (409, "lock-held", 60)
     assert no.extra["lock"]["holder"] == "openclaw" and "token" not in no.extra["lock"]
-    for word in ("openclaw", "user:ana", "main", "nightly eval", "since", "until", "1 min 30 s", "force"):
+    for word in ("openclaw (ana)", "main", "nightly eval", "since", "until", "1 min 30 s", "force"):
         assert word in no.detail, no.detail
     assert kinds() == ["lock.acquired"]
 

@@ -168,7 +168,7 @@ def test_running_it_now_respects_somebody_elses_lock(client: Client, slot: Slot)
     page = client.get(f"/schedules/{schedule.pk}/run")
     response = client.post(f"/schedules/{schedule.pk}/run", fields(page))
     assert response.status_code == 423
-    assert "openclaw (key:openclaw) holds the lock of main" in text_of(response)
+    assert "openclaw (API key) holds the lock of main" in text_of(response)
 
 
 def test_a_sweep_looks_at_once(client: Client) -> None:

@@ -56,7 +56,7 @@ def test_somebody_elses_lock_refuses_it(client: Client, slot: Slot) -> None:
     locks.acquire(slot, holder="openclaw", purpose="vol", ttl_seconds=60, by=Requester("key:openclaw", Trigger.API))
     response = client.post("/slots/main/warm", FIRST)
     assert response.status_code == 423
-    assert "openclaw (key:openclaw) holds the lock of main for “vol”" in text_of(response)
+    assert "openclaw (API key) holds the lock of main for “vol”" in text_of(response)
 
 
 def test_nothing_to_warm_is_said(client: Client, slot: Slot) -> None:

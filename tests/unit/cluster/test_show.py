@@ -69,7 +69,7 @@ def test_no_moment_is_said_in_a_word() -> None:
         ("user:ana", "ana"),
         ("key:openclaw", "openclaw (API key)"),
         ("command:bootstrap", "bootstrap (command line)"),
-        ("lan:10.0.0.9", "10.0.0.9 (lan)"),
+        ("lan:10.0.0.9", "10.0.0.9 (local network)"),
         ("", "Spark Control"),
     ],
 )

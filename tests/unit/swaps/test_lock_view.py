@@ -26,7 +26,7 @@ SWAP = Swap(pk=7, model_key="qwen", model_label="Qwen", status="loading", actor=
 
 def test_it_says_who_what_for_since_until_and_what_to_do() -> None:
     assert HELD.refusal_sentence() == (
-        "openclaw (key:agent) holds the lock of main for “nightly eval”, since 11:48:00 UTC, until 12:03:10 UTC "
+        "openclaw (API key agent) holds the lock of main for “nightly eval”, since 11:48:00 UTC, until 12:03:10 UTC "
         "(in 3 min 10 s) unless renewed. Wait, or ask openclaw to release it; somebody with the right to can release "
         "it by force."
     )
@@ -50,13 +50,13 @@ def test_a_swap_under_it_is_named() -> None:
 def test_a_swap_without_a_lock_is_named_with_its_address() -> None:
     told = replace(FREE, active_swap=SWAP).refusal_sentence()
 
-    assert told.startswith("user:bob is changing main (Qwen, loading)") and "/api/swap/7" in told
+    assert told.startswith("bob is changing main (Qwen, loading)") and "/api/swap/7" in told
 
 
 def test_a_delay_after_a_force_is_told_with_its_end() -> None:
     delayed = replace(FREE, delay_until=NOON + timedelta(seconds=12), delay_for="user:ana")
 
-    assert "user:ana released the lock of main by force" in delayed.refusal_sentence()
+    assert "ana released the lock of main by force" in delayed.refusal_sentence()
     assert "12 s" in delayed.refusal_sentence()
     assert delayed.delays("key:cron") and not delayed.delays("user:ana")
     assert not replace(delayed, server_time=NOON + timedelta(seconds=12)).delays("key:cron")

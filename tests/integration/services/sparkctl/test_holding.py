@@ -57,9 +57,9 @@ def test_it_takes_shows_renews_and_releases(sparkctl: Sparkctl, slot: Slot) -> N
     taken = sparkctl.run("lock", "acquire", "--holder", "cron", "--purpose", "nightly eval", "--ttl", "60")
     token = taken.out.strip()
     assert (taken.code, token.startswith("slk_")) == (0, True)
-    assert "cron (key:cron) holds the lock of main for “nightly eval” until" in taken.err
+    assert "cron (API key) holds the lock of main for “nightly eval” until" in taken.err
     holder = sparkctl.with_(SPARKCTL_LOCK_TOKEN=token)
-    assert holder.run("lock", "show").out.startswith("cron (key:cron) holds the lock of main")
+    assert holder.run("lock", "show").out.startswith("cron (API key) holds the lock of main")
     assert holder.run("lock", "renew", "--ttl", "300").code == 0
     assert locks.look(slot).ttl_seconds == 300
     assert holder.run("swap", "qwen").code == 0
@@ -80,7 +80,7 @@ def test_a_lock_of_somebody_else_is_refused_in_the_words_of_the_api(sparkctl: Sp
     for words in (["lock", "acquire"], ["lock", "run", "--", "true"], ["swap", "qwen"]):
         said = sparkctl.run(*words)
         assert (said.code, said.out) == (3, "")
-        assert said.err.startswith("sparkctl: ana (user:ana) holds the lock of main for “a demo”, since ")
+        assert said.err.startswith("sparkctl: ana holds the lock of main for “a demo”, since ")
         assert "until" in said.err and said.err.count("\n") == 1
 
 

@@ -26,7 +26,7 @@ OWN_TOKEN = "0123456789abcdef0123456789abcdef"
 ANA = Requester("user:ana", Trigger.API)
 SHOWN = {
     "held", "holder", "note", "purpose", "taken_by", "acquired_at", "renewed_at", "expires_at", "seconds_remaining",
-    "ttl_seconds", "server_time", "fence", "slot", "pinned_by", "active_swap", "idle_seconds", "idle_hint",
+    "ttl_seconds", "server_time", "fence", "slot", "held_by", "pinned_by", "active_swap", "idle_seconds", "idle_hint",
 }  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_a_second_holder_gets_409_with_the_lock_and_when_to_come_back(api: Api, 
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert set(no["lock"]) == SHOWN and no["lock"]["holder"] == "cron"
     assert no["retry_after"] == int(refused.headers["Retry-After"]) in (44, 45)
-    assert "cron (key:program-0) holds the lock of main for “eval”" in no["detail"]
+    assert "cron (API key program-0) holds the lock of main for “eval”" in no["detail"]
 
 
 def test_the_same_name_without_its_token_is_somebody_else(api: Api, slot: Slot) -> None:
