@@ -11,8 +11,9 @@ WAIT_FOR_CONNECTION_SECONDS = 10  # a request that gets none by then is answered
 CONNECT_SECONDS = 5
 # The pool's own pause between two attempts grows to minutes; given up and asked again it stays below this.
 RECONNECT_SECONDS = 5
-# Left behind by a process that froze in the middle of a transaction, whose locks others wait for.
-IDLE_IN_TRANSACTION_SECONDS = 60
+# Left behind by a process that froze in the middle of a transaction, whose locks others wait for: no longer than they
+# wait for the lease of a driver that froze elsewhere.
+IDLE_IN_TRANSACTION_SECONDS = 15
 # A host that vanished without a word is noticed after 25 s instead of after hours.
 KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 EXAMPLE = "postgresql://user:password@host:5432/name"

@@ -11,6 +11,7 @@ from swaps.models import Swap, SwapLock
 
 LEASE = timedelta(seconds=15)
 HEARTBEAT_SECONDS = 1.0
+MAX_DRIVERS = 5  # a swap on which so many died is taken for the reason
 
 
 def claim(swap_id: int, owner: str) -> Swap | None:
@@ -70,5 +71,9 @@ def beat(swap_id: int, fence: int) -> Beat:
 
 
 def let_go(swap: Swap) -> None:
-    """Stop driving without ending the swap, so that the next driver need not wait for the lease."""
-    Swap.objects.filter(pk=swap.pk, fence=swap.fence).update(lease_until=None, owner="", enqueued_at=None)
+    """Stop driving without ending the swap, so that the next driver need not wait for the lease.
+
+    Who lets go has not died on it, so it does not count as an attempt.
+    """
+    mine = Swap.objects.filter(pk=swap.pk, fence=swap.fence)
+    mine.update(lease_until=None, owner="", enqueued_at=None, attempts=F("attempts") - 1)

@@ -34,3 +34,10 @@ class CancelRequested(Exception):
 
 class Draining(Exception):
     """This process is going away; the swap goes on under the next driver."""
+
+
+TOO_MANY_DRIVERS = Cause(
+    "too-many-drivers",
+    "The worker that drove this swap died again and again, so Spark Control gave it up.",
+    "Look into the log of the worker for how it ended (out of memory, most often), then ask again.",
+)

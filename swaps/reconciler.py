@@ -1,6 +1,9 @@
 """The safety net under every doorbell: every few seconds, look at the rows and ring for what nobody drives."""
 
+import logging
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -8,33 +11,47 @@ from django.utils import timezone
 
 from cluster.messages import ByHand, post
 from cluster.models import Slot, Spark
+from cluster.outages import DATABASE_AWAY
 from cluster.tasks import probe_sparks
 from swaps import locks, reopening, tasks
 from swaps.models import Swap
 from swaps.schedules import firing
 
+log = logging.getLogger(__name__)
 RING_AGAIN = timedelta(seconds=15)  # a queue that forgot everything costs a swap this long
 
 
 def tick(by_hand: ByHand | None = None) -> None:
     """One look. Safe in many processes at once: each ring is first won by a conditional UPDATE.
 
-    `by_hand` takes the work while the queue is away; without it the work waits.
+    `by_hand` takes the work while the queue is away; without it the work waits. What meets a row that somebody else
+    holds is looked at again at the next tick; the rest does not wait for it.
     """
-    ring_for_swaps(by_hand)
-    locks.expire_lapsed()
-    firing.fire_due(timezone.now())
-    ring_for_probes(by_hand)
-    ring_for_closed_slots(by_hand)
+    _unless_away("swaps", lambda: ring_for_swaps(by_hand))
+    _unless_away("locks", locks.expire_lapsed)
+    _unless_away("schedules", lambda: firing.fire_due(timezone.now()))
+    _unless_away("probes", lambda: ring_for_probes(by_hand))
+    _unless_away("closed slots", lambda: ring_for_closed_slots(by_hand))
+
+
+def _unless_away(what: str, look: Callable[[], object]) -> None:
+    try:
+        look()
+    except DATABASE_AWAY as error:
+        log.warning("The look at %s waits for the database: %s", what, error)
 
 
 def ring_for_swaps(by_hand: ByHand | None = None) -> None:
     """Swaps without a living driver: never picked up, let go, or their driver's lease ran out."""
     unrung = Q(enqueued_at=None) | Q(enqueued_at__lt=Now() - RING_AGAIN) | Q(lease_until__lt=Now())
     for swap_id in Swap.objects.claimable(Now()).filter(unrung).values_list("pk", flat=True):
-        won = Swap.objects.claimable(Now()).filter(unrung, pk=swap_id)
-        if won.update(enqueued_at=Now(), lease_until=None):
-            tasks.enqueue(swap_id, by_hand)
+        _unless_away(f"swap {swap_id}", partial(_ring_for, swap_id, unrung, by_hand))
+
+
+def _ring_for(swap_id: int, unrung: Q, by_hand: ByHand | None) -> None:
+    won = Swap.objects.claimable(Now()).filter(unrung, pk=swap_id)
+    if won.update(enqueued_at=Now(), lease_until=None):
+        tasks.enqueue(swap_id, by_hand)
 
 
 def ring_for_probes(by_hand: ByHand | None = None) -> None:

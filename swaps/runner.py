@@ -15,7 +15,7 @@ from django.utils import timezone
 from cluster.outages import DATABASE_AWAY
 from swaps import claims, outlasting, steps, warm
 from swaps.drive import Drive, drain
-from swaps.failures import CancelRequested, Cause, Draining, StepFailed
+from swaps.failures import TOO_MANY_DRIVERS, CancelRequested, Cause, Draining, StepFailed
 from swaps.machine import LostRace
 from swaps.models import Swap
 from swaps.site import site_of
@@ -74,6 +74,7 @@ def _go(journey: Drive) -> None:
     while journey.swap.state not in TERMINAL:
         try:
             journey.pulse()
+            _refuse_killer(journey.swap)
             STEPS[journey.swap.state](journey)
         except CancelRequested:
             _end(journey, Status.CANCELLED, None)
@@ -84,6 +85,12 @@ def _go(journey: Drive) -> None:
         except Exception:
             log.exception("swap %s hit a bug", journey.swap.pk)
             _end(journey, Status.ERRORED, _our_bug())
+
+
+def _refuse_killer(swap: Swap) -> None:
+    """A swap that ends its drivers would otherwise do so until its deadline, and all other swaps with them."""
+    if swap.attempts > claims.MAX_DRIVERS:
+        raise StepFailed(TOO_MANY_DRIVERS)
 
 
 def _end(journey: Drive, end: Status, cause: Cause | None) -> None:
@@ -99,7 +106,7 @@ def _end(journey: Drive, end: Status, cause: Cause | None) -> None:
         steps.clean(journey)
         if end is not Status.ERRORED and swap.rollback and swap.from_definition:
             until = timezone.now() + ROLLBACK_LIMIT
-            journey.advance(Status.ROLLING_BACK, detail=swap.from_model, deadline_at=until, **told)
+            journey.advance(Status.ROLLING_BACK, detail=swap.from_model, deadline_at=until, attempts=1, **told)
         else:
             journey.advance(end, **told)
 

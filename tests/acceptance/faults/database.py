@@ -60,7 +60,7 @@ class Postgres:
     def ask(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Rows of one statement, on a connection of its own."""
         with psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row, connect_timeout=10) as connection:
-            cursor = connection.execute(sql, values or None)  # type: ignore[arg-type]
+            cursor = connection.execute(sql, values or None)
             return cursor.fetchall() if cursor.description else []
 
     def restart(self, *, mode: str = "immediate") -> None:
@@ -77,7 +77,7 @@ class Postgres:
     def locked(self, table: str, row_id: int) -> Iterator[None]:
         """Somebody else holds this row and does not let go."""
         with psycopg.connect(self._dsn) as connection:
-            connection.execute(f"SELECT 1 FROM {table} WHERE id = {int(row_id)} FOR UPDATE")  # type: ignore[call-overload]
+            connection.execute(f"SELECT 1 FROM {table} WHERE id = {int(row_id)} FOR UPDATE")
             yield
             connection.rollback()
 
@@ -94,9 +94,8 @@ class Postgres:
 
     def end_sessions(self) -> None:
         """Of everybody else, as a failover does."""
-        self.ask(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
-        )
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        self.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
 
     def let_go(self, slot_id: int | None = None) -> None:
         """Of one slot, or of all."""

@@ -175,7 +175,7 @@ QUESTIONS: dict[str, Callable[[Product], list[str]]] = {
 def containers(product: Product, node: str) -> list[dict[str, str]]:
     """`docker ps -a` there."""
     folder = product.sparks.root / node
-    command = [folder / "bin" / "docker", "ps", "-a", "--format", "{{json .}}"]
+    command = [str(folder / "bin" / "docker"), "ps", "-a", "--format", "{{json .}}"]
     environment = {**os.environ, "SPARKSIM_DIR": str(folder)}
     said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=30).stdout
     return [json.loads(line) for line in said.splitlines()]

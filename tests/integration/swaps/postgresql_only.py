@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 
+import psycopg
 import pytest
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef
@@ -10,7 +11,7 @@ from django.db.models import Exists, F, OuterRef
 from cluster.clock import database_now
 from cluster.models import Slot
 from cluster.refusals import Conflict
-from swaps import actions, lock_rows, locks, machine
+from swaps import actions, lock_rows, locks, machine, reconciler
 from swaps.lock_rows import Wish
 from swaps.models import Swap, SwapLock, Trigger
 from swaps.querysets import SwapLockQuerySet
@@ -95,7 +96,7 @@ def test_a_condition_on_another_table_would_have_let_them_in(slot: Slot, monkeyp
 
 def test_time_that_passed_while_waiting_for_the_row_counts(slot: Slot) -> None:
     """Django's Now() would be that of the start of the statement, and the hold would seem to have time left."""
-    grant = take(slot, "ana", ANA, ttl=2)
+    grant = take(slot, "ana", ANA, ttl=1)
     with transaction.atomic():
         SwapLock.objects.filter(slot=slot).update(purpose=F("purpose"))
         waiting = Beside(lambda: locks.renew(slot, grant.token))
@@ -138,3 +139,22 @@ def test_the_end_of_a_swap_and_a_force_do_not_lock_each_other_out(slot: Slot) ->
         assert errors == [], f"turn {turn}: {errors}"
         assert not locks.look(slot).held
         SwapLock.objects.filter(slot=slot).update(delay_until=database_now() - timedelta(seconds=1))
+
+
+def test_a_row_that_is_held_does_not_keep_the_reconciler_from_the_others(slot: Slot) -> None:
+    held, free = (actions.request_swap(place, "qwen", ANA) for place in (slot, SlotFactory(name="second")))
+    Swap.objects.update(enqueued_at=None)
+    with psycopg.connect(dsn(), autocommit=False) as somebody:
+        somebody.execute("SELECT 1 FROM swaps_swap WHERE id = %s FOR UPDATE", [held.pk])
+        reconciler.tick()
+        somebody.rollback()
+
+    held.refresh_from_db()
+    free.refresh_from_db()
+    assert held.enqueued_at is None
+    assert free.enqueued_at is not None
+
+
+def dsn() -> str:
+    known = connection.settings_dict
+    return f"postgresql://postgres@/{known['NAME']}?host={known['HOST']}"

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 import pytest
 
 from cluster.models import Slot
-from swaps import actions, runner
+from swaps import actions, claims, launching, runner
 from swaps.actions import Requester
 from swaps.drive import Drive
 from swaps.failures import Draining
+from swaps.launcher import node_commands
 from swaps.loading import Loading
 from swaps.models import ModelDefinition, Swap, Trigger
+from swaps.site import site_of
 from swaps.states import Status
 from tests.simulated_sparks import SimulatedSparks
 
@@ -54,7 +56,7 @@ def test_the_next_driver_goes_on(
 
     swap.refresh_from_db()
     assert fallen.is_active and fallen.owner == ""
-    assert (swap.status, swap.attempts) == ("ready", 2), swap.diagnosis
+    assert (swap.status, swap.attempts) == ("ready", 1), swap.diagnosis  # who lets go has not died on it
     assert swap.fence > fallen.fence
     assert len(sparks.journal("spark-1", "vllm")) == 1
     texts = [m.data["text"] for m in swap.messages.filter(kind="log")]
@@ -105,3 +107,21 @@ def test_an_unexpected_error_ends_errored_with_the_place_and_a_clean_host(
     assert (swap.status, swap.diagnosis_code) == ("errored", "spark-control-error")
     assert "a bug of ours" in swap.evidence and "/work/" not in swap.evidence
     assert not Swap.objects.active().exists()
+
+
+def test_a_swap_on_which_five_drivers_died_is_given_up_after_a_higher_fence(
+    slot: Slot, models: dict[str, ModelDefinition], sparks: SimulatedSparks
+) -> None:
+    swap = actions.request_swap(slot, "small", ANA)
+    with falling(Status.LAUNCHING, after_the_work=True):
+        runner.drive(swap.pk)
+    Swap.objects.update(attempts=claims.MAX_DRIVERS)
+    last = Swap.objects.get(pk=swap.pk).fence
+
+    runner.drive(swap.pk)
+
+    swap.refresh_from_db()
+    site = site_of(slot)
+    assert (swap.status, swap.diagnosis_code) == ("failed", "too-many-drivers")
+    assert not launching.container_of(site, site.head).exists
+    assert int(site.on(site.head, node_commands.read_fence(slot.name)).text) == swap.fence > last
