@@ -28,6 +28,7 @@ class Drive:
     swap: Swap
     site: Site
     heeds_cancel: bool = True
+    heeds_deadline: bool = True
     cleared: bool = False  # this very drive raised the fence and saw every node free
     _lost: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -80,7 +81,7 @@ class Drive:
             raise Draining
         if self.heeds_cancel and self._cancel.is_set():
             raise CancelRequested
-        if timezone.now() > self.deadline_at:
+        if self.heeds_deadline and timezone.now() > self.deadline_at:
             raise StepFailed(self._too_late())
 
     def outdate(self) -> None:

@@ -20,6 +20,7 @@ from swaps.logs.following import LogFollowers, NodeLine
 from swaps.logs.progress import START, LoadState, observe
 from swaps.machine import Entry
 from swaps.models import Swap, SwapMessage
+from swaps.reboots import BootWatch
 from swaps.states import Status
 
 FLUSH_SECONDS = 0.15  # log rows are written in batches
@@ -41,6 +42,7 @@ class Loading:
     expected_ids: tuple[str, ...]
     followers: LogFollowers
     container: str
+    boots: BootWatch
     state: LoadState = START
     _lines: deque[NodeLine] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     _unsaid: list[NodeLine] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Loading:
         while True:
             self._hear(self.followers.take(0.05 if self.state.startup_complete else 0.1))
             self.drive.pulse()
+            self.boots.check()
             proof = self._ask()
             if proof is not None:
                 return proof

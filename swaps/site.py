@@ -83,7 +83,7 @@ class Site:
         """Do `work` for all the nodes at once; `work` must not touch the database."""
         if len(nodes) == 1:
             return {nodes[0]: work(nodes[0])}
-        with ThreadPoolExecutor(len(nodes), thread_name_prefix="node") as pool:
+        with ThreadPoolExecutor(len(nodes) or 1, thread_name_prefix="node") as pool:
             return dict(zip(nodes, pool.map(work, nodes), strict=True))
 
 

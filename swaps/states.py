@@ -3,6 +3,7 @@
 queued -> preflight -> stopping -> launching -> loading -> verifying -> ready
 any active state -> rolling_back -> failed | cancelled
 any active state -> failed | errored | cancelled
+launching, loading or verifying -> stopping, once: a Spark restarted, and the model is launched again
 
 A warm-up touches no container: queued -> warming -> ready.
 """
@@ -42,9 +43,9 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.PREFLIGHT, Status.WARMING, *_ENDS}),
     Status.PREFLIGHT: frozenset({Status.STOPPING, *_ENDS}),
     Status.STOPPING: frozenset({Status.LAUNCHING, Status.READY, Status.ROLLING_BACK, *_ENDS}),  # a stop ends here
-    Status.LAUNCHING: frozenset({Status.LOADING, Status.ROLLING_BACK, *_ENDS}),
-    Status.LOADING: frozenset({Status.VERIFYING, Status.ROLLING_BACK, *_ENDS}),
-    Status.VERIFYING: frozenset({Status.READY, Status.ROLLING_BACK, *_ENDS}),
+    Status.LAUNCHING: frozenset({Status.LOADING, Status.STOPPING, Status.ROLLING_BACK, *_ENDS}),
+    Status.LOADING: frozenset({Status.VERIFYING, Status.STOPPING, Status.ROLLING_BACK, *_ENDS}),
+    Status.VERIFYING: frozenset({Status.READY, Status.STOPPING, Status.ROLLING_BACK, *_ENDS}),
     Status.ROLLING_BACK: frozenset(_ENDS),
     Status.WARMING: frozenset({Status.READY, *_ENDS}),
 }

@@ -2,7 +2,7 @@
 
 from cluster.ssh.base import CommandResult
 from cluster.vllm_probe import VllmReading
-from swaps import launching, preflight, serving
+from swaps import launching, outsider_checks, preflight, reboots, replacing, serving
 from swaps.catalog.definition import Definition
 from swaps.checks import CheckState
 from swaps.drive import Drive
@@ -12,6 +12,7 @@ from swaps.launcher.node_reports import GoneReport, read_gone
 from swaps.loading import Loading
 from swaps.logs.following import LogFollowers, LogSource
 from swaps.models import Operation, ServingState, SwapMessage, restored
+from swaps.reboots import BootWatch, SparkRestarted
 from swaps.states import Status
 
 GRACE_SECONDS = 3  # vLLM gives its memory back within about a second of SIGTERM
@@ -27,9 +28,10 @@ def begin(drive: Drive) -> None:
 def check(drive: Drive) -> None:
     """Ask every node everything; the old model still serves."""
     if drive.swap.operation == Operation.STOP:
+        replacing.refuse_without_consent(drive)
         drive.advance(Status.STOPPING)
         return
-    verdict = preflight.run(drive.site, drive.target)
+    verdict = preflight.run(drive.site, drive.target, stop_foreign=drive.swap.stop_foreign)
     checks = [c.as_dict() for c in verdict.checks]
     drive.say(checks=checks, plan=verdict.plan)
     blocking = next((c for c in verdict.checks if c.state is CheckState.BLOCKS), None)
@@ -43,6 +45,7 @@ def stop(drive: Drive) -> None:
     """End what runs in the slot's container, on all its nodes at once, and see that it is gone."""
     serving.mark(drive.site.slot, ServingState.STARTING)
     launching.raise_fence(drive.site, drive.swap.fence)
+    replacing.make_way(drive)
     stop_everywhere(drive)
     if drive.swap.operation == Operation.STOP:
         serving.mark(drive.site.slot, ServingState.IDLE, swap=drive.swap)
@@ -53,13 +56,21 @@ def stop(drive: Drive) -> None:
 
 def launch(drive: Drive) -> None:
     """Start the launcher, unless a driver before us has done so already."""
-    _launch(drive, drive.target)
-    drive.advance(Status.LOADING)
+    try:
+        _launch_outlasting(drive)
+    except SparkRestarted as restarted:
+        reboots.launch_again(drive, restarted)
+    else:
+        drive.advance(Status.LOADING)
 
 
 def load(drive: Drive) -> None:
     """Watch the launch until the model answers."""
-    reading = _watch(drive, drive.target)
+    try:
+        reading = _watch(drive, drive.target)
+    except SparkRestarted as restarted:
+        reboots.launch_again(drive, restarted)
+        return
     serving.mark(drive.site.slot, ServingState.SERVING, drive.target, reading.model_ids, swap=drive.swap)
     drive.advance(Status.READY, percent=100, progress="")
 
@@ -68,11 +79,14 @@ def roll_back(drive: Drive) -> None:
     """Bring the model back that served before."""
     drive.heeds_cancel = False
     swap = drive.swap
+    end = Status.FAILED if swap.diagnosis else Status.CANCELLED
+    if swap.replaced:
+        drive.advance(end, rolled_back_to=replacing.bring_back(drive))
+        return
     before = restored(swap.from_definition)
     _launch(drive, before)
     reading = _watch(drive, before)
     serving.mark(drive.site.slot, ServingState.SERVING, before, reading.model_ids, swap=drive.swap)
-    end = Status.FAILED if swap.diagnosis else Status.CANCELLED
     drive.advance(end, rolled_back_to=before.key)
 
 
@@ -80,23 +94,34 @@ def clean(drive: Drive) -> None:
     """After a failure: no container, no half-loaded model. Says so when it could not."""
     serving.mark(drive.site.slot, ServingState.STARTING)
     drive.outdate()  # or a launch that is still on its way would start a model after the swap was told to have failed
+    drive.heeds_deadline = False  # a swap may be over because of it, and the Spark still wants to be left in order
     try:
-        launching.raise_fence(drive.site, drive.swap.fence)
-        stop_everywhere(drive)
+        awake = reboots.awake(drive.site)
+        if drive.site.head in awake:
+            launching.raise_fence(drive.site, drive.swap.fence)
+        stop_everywhere(drive, awake)
     except StepFailed as trouble:
         drive.progress(f"Could not tidy up: {trouble.cause.sentence}"[:200])
         serving.mark(drive.site.slot, ServingState.UNKNOWN, problem=trouble.cause.sentence)
         return
+    finally:
+        drive.heeds_deadline = True
     serving.mark(drive.site.slot, ServingState.IDLE, swap=drive.swap)
 
 
-def stop_everywhere(drive: Drive) -> None:
+def stop_everywhere(drive: Drive, awake: tuple[str, ...] | None = None) -> None:
+    """`awake`: the nodes that answer, when some do not; whoever is silent is then named without a long wait."""
     site, container = drive.site, drive.site.slot.container_name
-    command = node_commands.stop_container(container, grace_seconds=GRACE_SECONDS)
-    results = site.on_each(site.names, lambda node: site.on(node, command, timeout=STOP_LIMIT_SECONDS))
-    for node, result in results.items():
+    command = node_commands.stop_container(container, grace_seconds=GRACE_SECONDS, only_own=True)
+    names = site.names if awake is None else awake
+    results = site.on_each(names, lambda node: site.on(node, command, timeout=STOP_LIMIT_SECONDS))
+    for node in site.names:
+        result = results.get(node, reboots.SILENT)
         if result.exit_status is None:
             _unknown(node, "stopping the container", result)
+        if result.exit_status == node_commands.NOT_OURS:
+            sentence = f"The container {container} on {node} was not started by Spark Control."
+            raise StepFailed(Cause(outsider_checks.CODE, sentence, outsider_checks.CONSENT))
     _see_it_gone(drive)
     drive.cleared = True
 
@@ -146,7 +171,18 @@ def _unknown(node: str, doing: str, result: CommandResult) -> None:
     )
 
 
+def _launch_outlasting(drive: Drive) -> None:
+    """Once more when a node was away for a while: the launch may have begun, and then it is found."""
+    try:
+        _launch(drive, drive.target)
+    except StepFailed as failure:
+        reboots.look_after_launch(drive, failure)
+        drive.cleared = False
+        _launch(drive, drive.target)
+
+
 def _launch(drive: Drive, definition: Definition) -> None:
+    reboots.record(drive, definition)
     launched = launching.launch(drive, definition)
     lines = [(SwapMessage.Kind.LOG, {"node": line.node, "text": line.text}) for line in launched.lines]
     drive.say(*lines, plan=launched.plan, log_file=launched.log_file or "", log_cursors={})
@@ -156,8 +192,12 @@ def _watch(drive: Drive, definition: Definition) -> VllmReading:
     container = drive.site.slot.container_name
     source = LogSource(container, drive.swap.log_file or None)
     nodes = (drive.site.head,) if source.file else drive.site.names_for(definition)
-    with LogFollowers(drive.site, nodes, source, drive.swap.log_cursors) as followers:
-        loading = Loading(drive, definition, definition.served_names(), followers, container)
-        reading = loading.until_ready()
+    watch = BootWatch(drive.site, drive.swap.boot_ids)
+    with LogFollowers(drive.site, nodes, source, drive.swap.log_cursors) as followers, watch:
+        loading = Loading(drive, definition, definition.served_names(), followers, container, watch)
+        try:
+            reading = loading.until_ready()
+        except StepFailed as failure:
+            raise watch.explained(failure) from None
         loading.finish()
     return reading

@@ -50,13 +50,11 @@ def tell(swap: Swap, now: datetime) -> Story:
 
 def _phases(swap: Swap, end: datetime) -> list[PhaseTime]:
     moves = list(swap.transitions.all())
-    reached = {Status(move.to_status) for move in moves}
     told = [_past(moves, i, end) for i in range(len(moves)) if Status(moves[i].to_status) not in TERMINAL]
     if not swap.is_active and swap.state is not Status.READY:
         return told
-    upcoming = [status for status in _road(swap) if status not in reached]
-    if Status.ROLLING_BACK in reached:
-        upcoming = []
+    road = _road(swap)
+    upcoming = road[road.index(swap.state) + 1 :] if swap.state in road else ()
     return told + [PhaseTime(s, phase_label(s), "upcoming", None, None) for s in upcoming if s not in TERMINAL]
 
 
