@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from cluster.outages import DATABASE_AWAY
-from swaps import claims, outlasting, steps, warm
+from swaps import claims, outlasting, replacing, steps, warm
 from swaps.drive import Drive, drain
 from swaps.failures import TOO_MANY_DRIVERS, CancelRequested, Cause, Draining, StepFailed
 from swaps.machine import LostRace
@@ -104,18 +104,25 @@ def _end(journey: Drive, end: Status, cause: Cause | None) -> None:
         journey.advance(end, **told)
     else:
         steps.clean(journey)
-        if end is not Status.ERRORED and swap.rollback and swap.from_definition:
+        if end is not Status.ERRORED and _comes_back(swap, end):
             until = timezone.now() + ROLLBACK_LIMIT
             journey.advance(Status.ROLLING_BACK, detail=swap.from_model, deadline_at=until, attempts=1, **told)
         else:
+            told["remedy"] = f"{told.get('remedy', '')} {replacing.left_aside(swap)}".strip()
             journey.advance(end, **told)
+
+
+def _comes_back(swap: Swap, end: Status) -> bool:
+    """Does what ran before run again after this end?"""
+    return replacing.comes_back(swap, end) if swap.replaced else swap.rollback and bool(swap.from_definition)
 
 
 def _end_rollback(journey: Drive, end: Status, cause: Cause | None) -> None:
     """The old model did not come back either; the first cause stays the swap's diagnosis."""
     swap = journey.swap
-    steps.clean(journey)
-    why = f"{swap.from_model} could not be brought back: {cause.sentence}" if cause else ""
+    if not swap.replaced:  # what was put back is not ours to clean
+        steps.clean(journey)
+    why = f"{swap.from_model or 'What ran before'} could not be brought back: {cause.sentence}" if cause else ""
     first_end = Status.CANCELLED if swap.cancel_requested_at and not swap.diagnosis else Status.FAILED
     end = Status.ERRORED if end is Status.ERRORED else first_end
     journey.advance(end, detail=why, remedy=f"{swap.remedy} {why}".strip())

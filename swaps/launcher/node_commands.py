@@ -29,6 +29,7 @@ from swaps.launcher.node_reports import (
 from swaps.launcher.preflight_script import PREFLIGHT
 
 __all__ = [
+    "NOT_OURS",
     "STALE_FENCE",
     "ContainerState",
     "GoneReport",
@@ -58,6 +59,7 @@ __all__ = [
 STATE_UNUSABLE = 73  # ~/.spark-control cannot be written, or is damaged
 LOCK_BUSY = 74  # another command of the slot still runs on this Spark
 STALE_FENCE = 75  # this Spark obeys a newer driver
+NOT_OURS = 76  # stop_container met a container that others started
 NO_DIRECTORY = 66  # the launcher's directory is missing
 
 
@@ -88,16 +90,18 @@ def read_fence(slot: str) -> Command:
     return Command.shell(scripts.READ_FENCE, slot)
 
 
-def stop_container(container: str, grace_seconds: int = 3, *, remove: bool = False) -> Command:
+def stop_container(container: str, grace_seconds: int = 3, *, remove: bool = False, only_own: bool = False) -> Command:
     """Ask vLLM to end (at most `grace_seconds`), then stop the container; exit 0 also when there is none.
 
     A container with our label is also removed if it was started without --rm (some launchers do), another one only
     with `remove`: its owner may want to start it again. Takes about grace + 1 s at most with the usual launcher.
+    `only_own`: exit NOT_OURS, with nothing stopped, at one that neither we nor the community launcher started.
     """
     _require(is_container_name(container), "container")
     if not 0 <= grace_seconds <= 600:
         raise ValueError("the grace is 0 to 600 seconds")
-    return Command.shell(scripts.STOP_CONTAINER, container, str(grace_seconds), "remove" if remove else "keep")
+    what = ("remove" if remove else "keep", "own" if only_own else "any")
+    return Command.shell(scripts.STOP_CONTAINER, container, str(grace_seconds), *what)
 
 
 def container_state(container: str) -> Command:

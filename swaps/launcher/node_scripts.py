@@ -133,7 +133,7 @@ vllm_pids() {
 }
 """
 
-# $1 container, $2 grace in seconds, $3 "remove" or "keep".
+# $1 container, $2 grace in seconds, $3 "remove" or "keep", $4 "own" or "any". Exit 76: not ours, with "own".
 # The launcher's PID 1 is `sleep`, which ignores SIGTERM, so `docker stop` alone waits 10 s and then kills vLLM with its
 # memory mapped. vLLM is asked first, by the process ids it has inside the container (NSpid, last column).
 STOP_CONTAINER = (
@@ -177,6 +177,13 @@ if [ "$name" != "/$container" ]; then
   echo "container $container: absent"
   exit 0
 fi
+case $labels in *'"sparkcontrol.swap"'*) left=remove ;; esac # ours: no launcher may find it in its way
+if [ "$4" = own ] && [[ $labels != *'"sparkcontrol.swap"'* ]]; then # whose it is: outsiders.py
+  case $(docker container inspect --format '{{.Path}}{{range .Args}} {{.}}{{end}}' "$container") in
+    *"sleep infinity" | earlyoom* | */earlyoom* | *" earlyoom "* | *run-cluster-node.sh*) ;;
+    *) echo "$container was not started by Spark Control" >&2; exit 76 ;;
+  esac
+fi
 if [ "$running" = true ]; then
   wait_seconds=0
   pids=$(vllm_pids)
@@ -201,7 +208,6 @@ if [ "$running" = true ]; then
     exit 1
   }
 fi
-case $labels in *'"sparkcontrol.swap"'*) left=remove ;; esac # ours: no launcher may find it in its way
 tries=20 # --rm works after docker stop has answered
 until absent || [ "$left" != remove ] || [ "$tries" -eq 0 ]; do sleep 0.1; tries=$((tries - 1)); done
 if [ "$left" = remove ] && ! absent; then

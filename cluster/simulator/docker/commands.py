@@ -112,6 +112,9 @@ async def quiet_success(daemon: Daemon, argv: list[str], request: Request, reply
 
 COMMANDS: dict[str, Command] = {
     "run": exec_commands.run,
+    "create": exec_commands.create,
+    "rename": exec_commands.rename,
+    "update": exec_commands.update,
     "exec": exec_commands.execute,
     "start": exec_commands.start,
     "stop": exec_commands.stop,

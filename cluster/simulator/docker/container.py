@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cluster.simulator import procfs
 from cluster.simulator.docker.logs import ContainerLog
@@ -42,6 +43,8 @@ class Recipe:
     ports: list[str]
     workdir: str
     hostname: str
+    host: dict[str, Any] = field(default_factory=dict)  # the rest of HostConfig, as inspect shows it
+    config: dict[str, Any] = field(default_factory=dict)  # the rest of Config
 
     @property
     def argv(self) -> list[str]:

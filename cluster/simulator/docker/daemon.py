@@ -9,8 +9,9 @@ import secrets
 import signal
 from pathlib import Path
 
+from cluster.simulator.docker import settings
 from cluster.simulator.docker.container import Container, Recipe
-from cluster.simulator.docker.options import Options, environment
+from cluster.simulator.docker.options import Options, environment, labels
 from cluster.simulator.faults import Faults
 from cluster.simulator.processes import Child, Processes
 
@@ -92,7 +93,7 @@ class Daemon:
             entrypoint=entrypoint,
             command=words or ([] if entrypoint else ["bash"]),
             env=environment(options, client),
-            labels={k: v for k, _, v in (entry.partition("=") for entry in options.every("label"))},
+            labels=labels(options),
             mounts=_mounts(options),
             auto_remove=options.has("rm"),
             restart=options.last("restart", "no"),
@@ -102,19 +103,24 @@ class Daemon:
             ports=options.every("publish"),
             workdir=options.last("workdir"),
             hostname=options.last("hostname"),
+            host=settings.host_config(options),
+            config=settings.config(options),
         )
+
+    def refuse_taken(self, name: str, before: str = "", after: str = "", code: int = 1) -> None:
+        """DockerError when a container has the name."""
+        for other in self.containers.values():
+            if other.recipe.name == name:
+                raise DockerError(
+                    f'{before}Error response from daemon: Conflict. The container name "/{name}" is already in use by '
+                    f'container "{other.id}". You have to remove (or rename) that container to be able to reuse that '
+                    f"name.{after}",
+                    code,
+                )
 
     def create(self, recipe: Recipe) -> Container:
         """A new container, not started. DockerError when the name is taken."""
-        for other in self.containers.values():
-            if other.recipe.name == recipe.name:
-                raise DockerError(
-                    "docker: Error response from daemon: Conflict. The container name "
-                    f'"/{recipe.name}" is already in use by container "{other.id}". You have to remove '
-                    "(or rename) that container to be able to reuse that name.\n\n"
-                    "Run 'docker run --help' for more information",
-                    125,
-                )
+        self.refuse_taken(recipe.name, "docker: ", "\n\nRun 'docker run --help' for more information", 125)
         container = Container(recipe, self._folder)
         self.containers[container.id] = container
         return container

@@ -1,4 +1,4 @@
-"""docker run, exec, start, stop, restart, kill, rm, wait."""
+"""docker run, create, exec, start, stop, restart, kill, rm, rename, update, wait."""
 
 # Every command takes the same four arguments.
 # ruff: noqa: ARG001
@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from cluster.simulator.docker.container import Container
 from cluster.simulator.docker.daemon import Daemon, DockerError
@@ -38,6 +39,38 @@ async def run(daemon: Daemon, argv: list[str], request: Request, reply: Reply) -
         return 0
     await _attach(container, reply)
     return container.code
+
+
+async def create(daemon: Daemon, argv: list[str], request: Request, reply: Reply) -> int:
+    container = daemon.create(daemon.recipe(parse(argv, RUN_SWITCHES), request.env))
+    await reply.out(container.id + "\n")
+    return 0
+
+
+async def rename(daemon: Daemon, argv: list[str], request: Request, reply: Reply) -> int:
+    words = parse(argv, set()).words
+    if len(words) != 2:
+        raise DockerError('docker: "docker rename" requires exactly 2 arguments.')
+    container = daemon.find(words[0])
+    daemon.refuse_taken(words[1])
+    container.recipe = replace(container.recipe, name=words[1])
+    return 0
+
+
+async def update(daemon: Daemon, argv: list[str], request: Request, reply: Reply) -> int:
+    """The restart policy; limits are taken and change nothing."""
+    options = parse(argv, set(), interspersed=True)
+
+    async def change(container: Container) -> None:
+        policy = options.last("restart")
+        if policy and container.recipe.auto_remove:
+            raise DockerError(
+                "Error response from daemon: Restart policy cannot be updated because AutoRemove is enabled for the "
+                "container"
+            )
+        container.recipe = replace(container.recipe, restart=policy or container.recipe.restart)
+
+    return await _each(daemon, options.words, reply, change)
 
 
 async def _attach(container: Container, reply: Reply) -> None:

@@ -100,17 +100,27 @@ def environment(options: Options, client: dict[str, str]) -> dict[str, str]:
     return found
 
 
+def labels(options: Options) -> dict[str, str]:
+    """--label NAME=value and --label-file."""
+    entries = [line for path in options.every("label-file") for line in _lines(path)] + options.every("label")
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
+
+
 def _env_file(path: str, client: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
+    for line in _lines(path):
+        _set(found, line, client)
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    """Those that are neither blank nor a comment."""
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
     except OSError as error:
         raise UsageError(f"open {path}: no such file or directory") from error
-    for line in lines:
-        if line.strip() and not line.lstrip().startswith("#"):
-            _set(found, line, client)
-    return found
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _set(found: dict[str, str], entry: str, client: dict[str, str]) -> None:

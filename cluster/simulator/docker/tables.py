@@ -41,6 +41,7 @@ def inspect_document(container: Container) -> dict[str, Any]:
             "WorkingDir": recipe.workdir or "/workspace",
             "Entrypoint": recipe.entrypoint or None,
             "Labels": recipe.labels,
+            **recipe.config,
         },
         "NetworkSettings": {"Ports": {}, "Networks": {recipe.network: {"IPAddress": ""}}},
     }
@@ -70,7 +71,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         host, _, inner = mapping.rpartition(":")
         bindings.setdefault(f"{inner or host}/tcp", []).append({"HostIp": "", "HostPort": host.rpartition(":")[2]})
     return {
-        "Binds": [f"{s}:{d}" for s, d in recipe.mounts] or None,
+        **recipe.host,
         "NetworkMode": recipe.network,
         "PortBindings": bindings,
         "RestartPolicy": {"Name": policy, "MaximumRetryCount": int(count or 0)},
