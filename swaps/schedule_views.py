@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from cluster.pages import may, needs, tell_refusal
 from cluster.refusals import Invalid, Locked, Lost, Refusal
 from swaps import heroes, lock_pills, plan_chart, schedule_rows
-from swaps.models import Serving, Swap
+from swaps.models import Serving
 from swaps.run_now import run_now
 from swaps.schedule_forms import RuleForm, ScheduleForm, draft_of, filled
 from swaps.schedules import actions
@@ -184,14 +184,14 @@ def schedule_run(request: HttpRequest, schedule_id: int) -> HttpResponse:
         return moved(request, slot) or ask_page(request, _ask_run(schedule, moved=True), 409, slot=slot)
     try:
         token = lock_pills.token_for(request, slot) if slot else None
-        begun = run_now(schedule, requester(request), lock_token=token)
+        run = run_now(schedule, requester(request), lock_token=token)
     except Locked as locked:
         return ask_page(request, _ask_run(schedule), locked.status, slot=slot)
     except Refusal as refusal:
         return tell_refusal(request, refusal, back=_back(schedule))
-    if isinstance(begun, Swap):
-        return redirect("swap", begun.pk)
-    messages.success(request, begun)
+    if run.swap_id:
+        return redirect("swap", run.swap_id)
+    messages.success(request, run.sentence)
     return redirect("schedule", schedule_id)
 
 

@@ -53,6 +53,7 @@ SCHEDULE = {
     "model": "key of the model it concerns; null or blank when none",
     "run": "number of the run; null when the event concerns none",
     "fire_at": "moment the run was planned for; null when the event concerns none",
+    "asked_by": "who ran it by hand; null when it came due",
     "swap": "number of the swap it started; null when none",
     "code": "why it was refused or failed, for programs; null otherwise",
     "gave_up": "true when a refused run is not tried again; null otherwise",

@@ -19,6 +19,7 @@ class RunSerializer(serializers.Serializer[Any]):
     fire_at = serializers.DateTimeField()
     state = serializers.ChoiceField(choices=RunState.values)
     sentence = serializers.CharField()
+    asked_by = serializers.CharField(allow_null=True, help_text="Who ran it by hand; null when it came due.")
     swap = serializers.IntegerField(allow_null=True)
     swap_url = serializers.CharField(allow_null=True)
     missed = serializers.IntegerField(help_text="Earlier runs that were passed over for this one.")
@@ -158,6 +159,7 @@ def run_document(run: ScheduleRun) -> dict[str, Any]:
         "fire_at": moment(run.fire_at),
         "state": run.state,
         "sentence": run.sentence,
+        "asked_by": run.asked_by or None,
         "swap": run.swap_id,
         "swap_url": f"/api/swap/{run.swap_id}" if run.swap_id else None,
         "missed": run.missed,

@@ -141,11 +141,15 @@ OPEN_RUNS = (RunState.WAITING, RunState.RUNNING)
 
 
 class ScheduleRun(models.Model):
-    """One fire of an internal schedule. That there is one row for each is what makes it happen once."""
+    """One fire of an internal schedule. That there is one row for each is what makes it happen once.
+
+    `asked_by`: the actor who ran it by hand; blank = it came due. A run by hand is no fire, so it takes none's place.
+    """
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="runs")
     fire_at = models.DateTimeField()
     state = models.CharField(max_length=8, choices=RunState)
+    asked_by = models.CharField(max_length=80, blank=True)
     swap = models.ForeignKey("swaps.Swap", null=True, on_delete=models.SET_NULL, related_name="schedule_runs")
     sentence = models.TextField(blank=True)
     missed = models.PositiveIntegerField(default=0)  # earlier fires that were passed over for this one
@@ -158,7 +162,7 @@ class ScheduleRun(models.Model):
     class Meta:
         ordering = ["-fire_at", "-id"]
         constraints = [
-            models.UniqueConstraint(fields=["schedule", "fire_at"], name="each_fire_once"),
+            models.UniqueConstraint(fields=["schedule", "fire_at"], condition=Q(asked_by=""), name="each_fire_once"),
             models.CheckConstraint(
                 condition=Q(state__in=[*OPEN_RUNS], ended_at=None)
                 | (~Q(state__in=[*OPEN_RUNS]) & Q(ended_at__isnull=False)),
@@ -169,3 +173,8 @@ class ScheduleRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schedule} at {self.fire_at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+    @property
+    def actor(self) -> str:
+        """Who asks for what it does."""
+        return self.asked_by or self.schedule.actor

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster import events
+from cluster import events, people
 from swaps.schedules.rows import Schedule, ScheduleRun
 
 VERBS = {
@@ -17,18 +17,20 @@ VERBS = {
 def tell_run(kind: str, run: ScheduleRun, **extra: Any) -> None:
     """One Event of a run, linked to its swap. Call it in the transaction of the change."""
     schedule = run.schedule
-    sentence = f"{schedule.title} of {moment(run.fire_at)} {VERBS[kind]}. {run.sentence}".strip()
+    by_hand = f", run by {people.named(run.asked_by)}," if run.asked_by else f" of {moment(run.fire_at)}"
+    sentence = f"{schedule.title}{by_hand} {VERBS[kind]}. {run.sentence}".strip()
     data = {
         "schedule": schedule.pk,
         "title": schedule.title,
         "kind": schedule.kind,
         "run": run.pk,
         "fire_at": run.fire_at.astimezone(UTC).isoformat(),
+        "asked_by": run.asked_by or None,
         "swap": run.swap_id,
         "model": schedule.model,
         **extra,
     }
-    events.record(kind, sentence, slot=schedule.slot, actor=schedule.actor, data=data)
+    events.record(kind, sentence, slot=schedule.slot, actor=run.actor, data=data)
 
 
 def tell_schedule(kind: str, schedule: Schedule, sentence: str, actor: str) -> None:

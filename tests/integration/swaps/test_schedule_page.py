@@ -160,6 +160,7 @@ def test_running_it_now_is_the_persons_own_swap_and_needs_a_yes(client: Client, 
     client.post(f"/schedules/{schedule.pk}/run", fields(page))
     swap = Swap.objects.get()
     assert (swap.model_key, swap.actor, swap.operation) == ("gemma", "user:ana", Operation.SWAP)
+    assert "run by ana Running" in text_of(client.get(f"/schedules/{schedule.pk}/"))
 
 
 def test_running_it_now_respects_somebody_elses_lock(client: Client, slot: Slot) -> None:
