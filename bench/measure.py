@@ -1,8 +1,9 @@
 """Numbers from the outside: percentiles, memory from /proc, the simulated Spark's journal."""
 
 import json
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ def role(pid: int) -> str:
         if word in command:
             return name
     return "simulator"
+
+
+def processes(root: int) -> dict[str, int]:
+    """The product's processes by what they are; of several alike, one."""
+    return {role(pid): pid for pid in tree(root)}
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time a process has used so far, its threads included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def show(rows: Mapping[str, tuple[str, str, str]], figures: Mapping[str, float]) -> None:
+    """One table: figure, unit, aim, what it is."""
+    for name, (unit, aim, what) in rows.items():
+        print(f"{figures[name]:9.3f} {unit:2}  {aim:10}  {what}")
 
 
 class Journal:
