@@ -25,6 +25,8 @@ ALLOWED_HOSTS = env.words(
 
 # "lan-open": callers from private networks need no credentials and act as the role `lan` (docs/threat-model.md).
 ACCESS_PROFILE = env.choice("SPARKCONTROL_ACCESS", ("keys", "lan-open"))
+# Scrapers that cannot send a key may read /metrics without one.
+METRICS_OPEN = env.boolean("SPARKCONTROL_METRICS_OPEN", False)
 # Where people reach us: links in webhooks begin with it.
 SPARKCONTROL_URL = env.text("SPARKCONTROL_URL", f"http://{_hostname if BIND == '0.0.0.0' else BIND}:{PORT}").rstrip("/")  # noqa: S104
 # Words (private, external, loopback, tailscale), networks, or network:port; see docs/webhooks.md.

@@ -55,4 +55,6 @@ def _end(swap: Swap, made_at: datetime) -> None:
 
 def _know_nothing() -> None:
     Spark.objects.exclude(ssh_state=SshState.QUARANTINED).update(ssh_state=SshState.NEW, next_probe_at=None)
-    Serving.objects.update(state=ServingState.UNKNOWN, next_probe_at=None, metrics={}, drift={}, wedged_since=None)
+    Serving.objects.update(
+        state=ServingState.UNKNOWN, next_probe_at=None, metrics={}, drift={}, watched={}, wedged_since=None
+    )

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from services.api import events, views, webhooks
+from services.api import events, health, metrics, views, webhooks
 
 urlpatterns = [
     path("api/keys", views.KeysView.as_view()),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/webhooks/<int:webhook_id>/deliveries", webhooks.DeliveriesView.as_view()),
     path("api/webhooks/<int:webhook_id>/deliveries/<int:delivery_id>", webhooks.DeliveryView.as_view()),
     path("api/webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/redeliver", webhooks.RedeliverView.as_view()),
-    path("healthz", views.healthz),
-    path("readyz", views.readyz),
+    path("metrics", metrics.MetricsView.as_view()),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
 ]

@@ -1,0 +1,1 @@
+"""What Prometheus reads at /metrics, made from the rows, so that every process tells the same."""
