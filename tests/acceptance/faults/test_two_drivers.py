@@ -43,8 +43,7 @@ def test_it_ignores_a_driver_that_wakes_up_late(product: Product, second: Part, 
     swap = product.swap("s2", "quick")
     product.held_at("s2")
     sleeper = next(part for part in (product.worker, second) if f":{part.pid}:" in product.row(swap)["owner"])
-    sleeper.freeze()
-    product.database.end_sessions()  # else its open transaction keeps the row
+    sleeper.freeze()  # with the row of the swap in an open transaction
     product.database.let_go()
 
     began = time.monotonic()
