@@ -1,14 +1,11 @@
-"""/api/keys, and whether this process is well."""
+"""/api/keys."""
 
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cluster.api import problems
 from cluster.api.views import HouseView, PagedView
-from cluster.refusals import Missing, Unavailable
+from cluster.refusals import Missing
 from services import actions
 from services.api.serializers import KeySerializer, MadeKeySerializer, NewKeyBody, key_document
 from services.models import ApiKey
@@ -52,19 +49,3 @@ def find_key(key_id: int) -> ApiKey:
     if key is None:
         raise Missing("unknown-key", f"There is no key {key_id}; GET /api/keys lists them.")
     return key
-
-
-def healthz(_: HttpRequest) -> HttpResponse:
-    """This process answers."""
-    return JsonResponse({"status": "ok"})
-
-
-def readyz(request: HttpRequest) -> HttpResponse:
-    """This process answers and its database does."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM services_apikey LIMIT 1")
-    except DatabaseError:
-        sentence = "The database does not answer, or its tables are not there yet; try again shortly."
-        return problems.refused(request, Unavailable("database-unavailable", sentence, retry_after_seconds=5))
-    return JsonResponse({"status": "ok"})

@@ -45,8 +45,3 @@ def test_a_wrong_key_is_refused_by_field(api: Api, change: dict[str, Any], field
 
     assert answer.status_code == 400
     assert field in {error["field"] for error in answer.json()["errors"]}, answer.text
-
-
-def test_a_process_says_whether_it_is_well(web: str) -> None:
-    for path in ("/healthz", "/readyz"):
-        assert httpx.get(f"{web}{path}").json() == {"status": "ok"}
