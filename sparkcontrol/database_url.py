@@ -16,6 +16,7 @@ RECONNECT_SECONDS = 5
 IDLE_IN_TRANSACTION_SECONDS = 15
 # A host that vanished without a word is noticed after 25 s instead of after hours.
 KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+ID = "sparkcontrol.E012"
 EXAMPLE = "postgresql://user:password@host:5432/name"
 
 
@@ -39,14 +40,14 @@ def database_from(url: str, pool_size: int, limits: Limits = Limits()) -> dict[s
     """`pool_size` connections per process at most. Raises BadEnvironment, which never shows the password."""
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES or not parts.path.strip("/"):
-        raise BadEnvironment(f"DATABASE_URL is not an address Spark Control can use; write {EXAMPLE}.")
+        raise BadEnvironment(f"DATABASE_URL is not an address Spark Control can use; write {EXAMPLE}.", ID)
     if pool_size < 1 or min(limits.lock, limits.statement) < 0:
         raise BadEnvironment("DATABASE_POOL_SIZE must be 1 or more, and the time limits 0 or more.")
     options = dict(parse_qsl(parts.query))
     try:
         port = parts.port
     except ValueError:
-        raise BadEnvironment(f"The port in DATABASE_URL is no number; write {EXAMPLE}.") from None
+        raise BadEnvironment(f"The port in DATABASE_URL is no number; write {EXAMPLE}.", ID) from None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path[1:]),

@@ -4,8 +4,18 @@ import os
 from pathlib import Path
 
 
-class BadEnvironment(Exception):
-    """A variable has a value we cannot use; the message names it and says what to write."""
+class BadEnvironment(SystemExit):
+    """A variable has a value we cannot use; the message names it and says what to write.
+
+    Whatever program reads it ends with the sentence instead of a traceback. Ids as in docs/configuration.md.
+    """
+
+    def __init__(self, sentence: str, id: str = "sparkcontrol.E010") -> None:
+        super().__init__(f"{sentence} ({id})")
+
+
+files_read: dict[str, Path] = {}
+"""Which variables came from which files, for the check of their modes."""
 
 
 def text(name: str, default: str = "") -> str:
@@ -14,9 +24,13 @@ def text(name: str, default: str = "") -> str:
     if not path:
         return os.environ.get(name, "").strip() or default
     try:
-        return Path(path).read_text().strip()
-    except OSError as error:
-        raise BadEnvironment(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
+        content = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        sentence = f"{name}_FILE names {path}, which cannot be read: {why}."
+        raise BadEnvironment(sentence, "sparkcontrol.E011") from error
+    files_read[name] = Path(path)
+    return content or default
 
 
 def boolean(name: str, default: bool) -> bool:

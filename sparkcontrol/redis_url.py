@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from sparkcontrol.env import BadEnvironment
 
 SCHEMES = ("redis", "rediss", "unix")
+ID = "sparkcontrol.E013"
 EXAMPLE = "redis://:password@host:6379/0"
 # A delivery that is not acknowledged for so long comes again. Ours are acknowledged at once, so it never matters;
 # shorter than the longest task it would start second copies of it (measured).
@@ -35,7 +36,8 @@ def broker_from(url: str) -> Broker:
     if parts.scheme not in SCHEMES or not (parts.path if parts.scheme == "unix" else parts.hostname):
         raise BadEnvironment(
             f"REDIS_URL is not an address Spark Control can use; write {EXAMPLE}, rediss:// for TLS, or "
-            "unix:///path/to/redis.sock for a Unix socket."
+            "unix:///path/to/redis.sock for a Unix socket.",
+            ID,
         )
     _check_port_and_database(url)
     if parts.scheme == "unix":
@@ -52,7 +54,7 @@ def _check_port_and_database(url: str) -> None:
     try:
         _ = parts.port
     except ValueError:
-        raise BadEnvironment(f"The port in REDIS_URL is no number; write {EXAMPLE}.") from None
+        raise BadEnvironment(f"The port in REDIS_URL is no number; write {EXAMPLE}.", ID) from None
     database = dict(parse_qsl(parts.query)).get("db", "" if parts.scheme == "unix" else parts.path.strip("/"))
     if database and not database.isdigit():
-        raise BadEnvironment(f"The database in REDIS_URL must be a number; write {EXAMPLE}.")
+        raise BadEnvironment(f"The database in REDIS_URL must be a number; write {EXAMPLE}.", ID)

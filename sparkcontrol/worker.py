@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import django
 from celery.exceptions import SecurityWarning
 
+from sparkcontrol import starting
 from sparkcontrol.celery import app
 
 THREADS = 8
@@ -28,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "60")
     os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # ours run below, all of Django's in CI
     django.setup(set_prefix=False)
+    starting.refuse_mistakes()
     worker = app.Worker(
         pool_cls="threads",
         concurrency=asked.threads,
