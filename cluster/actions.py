@@ -22,7 +22,10 @@ from cluster.ssh.pool import pool
 
 INSTALL_KEY_CONTEXT = "install:private_key"
 SPARK_FIELDS = ("name", "host", "ssh_port", "ssh_user", "fabric_ip", "enabled")
-SLOT_FIELDS = ("name", "label", "port", "container", "launcher", "launcher_dir", "image", "is_default")
+SLOT_FIELDS = (
+    *("name", "label", "port", "container", "launcher", "launcher_dir", "image", "is_default"),
+    *("memory_floor_gib", "drop_caches", "foreign_gpu_users", "relaunches_per_hour"),
+)
 REMEDIES = {
     "ssh-auth": "Put Spark Control's public key into ~/.ssh/authorized_keys of that user on the Spark.",
     "ssh-host-key": "Compare the fingerprint on the Spark itself, then confirm the new host key.",

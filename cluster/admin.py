@@ -15,6 +15,7 @@ from cluster import actions, badges
 from cluster.models import Event, Reading, Slot, Spark
 from cluster.pages import actor_of
 from cluster.refusals import Refusal
+from cluster.slot_help import HELP
 from cluster.slot_rules import slot_problems
 from cluster.ssh.hostkeys import fingerprint
 
@@ -93,7 +94,11 @@ class SlotForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the ty
 
     class Meta:
         model = Slot
-        fields = ["name", "label", "head", "port", "container", "launcher", "launcher_dir", "image", "is_default"]
+        fields = [
+            *("name", "label", "head", "port", "container", "launcher", "launcher_dir", "image", "is_default"),
+            *("memory_floor_gib", "drop_caches", "foreign_gpu_users", "relaunches_per_hour"),
+        ]
+        help_texts = HELP
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,7 +121,7 @@ class SlotForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the ty
 @admin.register(Slot)
 class SlotAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the type checker only
     form = SlotForm
-    list_display = ["name", "head", "vllm_port", "container_name", "is_default"]
+    list_display = ["name", "head", "vllm_port", "container_name", "launcher", "memory_floor_gib", "is_default"]
     list_select_related = ["head"]
 
     def save_model(self, request: HttpRequest, obj: Slot, form: Any, change: bool) -> None:

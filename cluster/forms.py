@@ -4,8 +4,10 @@ from typing import Any
 
 from django import forms
 
-from cluster.models import Slot, Spark
+from cluster.actions import SLOT_FIELDS
+from cluster.models import ForeignPolicy, Launcher, Slot, Spark
 from cluster.refusals import Refusal
+from cluster.slot_help import HELP
 
 _FABRIC_HELP = "Address on the ConnectX cable; needed for models on two Sparks."
 _KEY_HELP = "Only when this Spark must not use Spark Control's own key. Stored encrypted, never shown again."
@@ -45,15 +47,36 @@ class SlotForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text="For models on several Sparks.",
     )
-    port = forms.IntegerField(required=False, min_value=1, max_value=65535, help_text="Blank means 8888.")
-    container = forms.CharField(required=False, max_length=64, help_text="Blank means vllm_node.")
+    port = forms.IntegerField(required=False, min_value=1, max_value=65535, help_text=HELP["port"])
+    container = forms.CharField(required=False, max_length=64, help_text=HELP["container"])
+    launcher = forms.ChoiceField(required=False, choices=Launcher, help_text=HELP["launcher"])
     launcher_dir = forms.CharField(
-        required=False, max_length=255, label="Launcher directory", help_text="Blank means ~/spark-vllm-docker."
+        required=False, max_length=255, label="Launcher directory", help_text=HELP["launcher_dir"]
     )
-    image = forms.CharField(required=False, max_length=255, help_text="Blank means the launcher's own default.")
-    is_default = forms.BooleanField(
-        required=False, initial=True, label="Default slot", help_text="Calls that name no slot mean this one."
+    image = forms.CharField(required=False, max_length=255, help_text=HELP["image"])
+    memory_floor_gib = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=64,
+        initial=6,
+        label="Memory floor (GiB)",
+        help_text=HELP["memory_floor_gib"],
     )
+    drop_caches = forms.BooleanField(
+        required=False, label="Drop the page cache before a load", help_text=HELP["drop_caches"]
+    )
+    foreign_gpu_users = forms.ChoiceField(
+        required=False, choices=ForeignPolicy, label="Others on the GPU", help_text=HELP["foreign_gpu_users"]
+    )
+    relaunches_per_hour = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=12,
+        initial=0,
+        label="Automatic relaunches per hour",
+        help_text=HELP["relaunches_per_hour"],
+    )
+    is_default = forms.BooleanField(required=False, initial=True, label="Default slot", help_text=HELP["is_default"])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,11 +86,15 @@ class SlotForm(forms.Form):
             assert isinstance(choosing, forms.ChoiceField)  # noqa: S101 - tells the type checker, not the user
             choosing.choices = names
 
+    def values(self) -> dict[str, Any]:
+        """For `save_slot`. A choice or a figure left blank stays as it was."""
+        kept = ("launcher", "memory_floor_gib", "foreign_gpu_users", "relaunches_per_hour")
+        return {name: value for name, value in self.cleaned_data.items() if name not in kept or value not in ("", None)}
+
 
 def slot_form(slot: Slot) -> SlotForm:
-    shown = ("name", "label", "port", "container", "launcher_dir", "image", "is_default")
     head, *workers = [spark.name for spark in slot.sparks()]
-    return SlotForm(initial={"head": head, "workers": workers} | {name: getattr(slot, name) for name in shown})
+    return SlotForm(initial={"head": head, "workers": workers} | {name: getattr(slot, name) for name in SLOT_FIELDS})
 
 
 def put_refusal(form: forms.Form, refusal: Refusal) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from cluster.models import Slot, Spark
+from cluster.models import Launcher, Slot, Spark
 
 CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 FOLDER = re.compile(r"(?:/|~/)?[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*/?")
@@ -22,6 +22,9 @@ def slot_problems(slot: Slot, workers: Sequence[Spark]) -> list[dict[str, str]]:
     names = [worker.name for worker in workers]
     if slot.head.name in names:
         problems.append(_problem("workers", f"{slot.head.name} is the head; a Spark takes one place."))
+    if slot.launcher == Launcher.DOCKER_RUN and names:
+        message = "docker_run starts vLLM on the head alone: take the workers out, or choose launch_cluster."
+        problems.append(_problem("workers", message))
     problems += [_problem("workers", f"{name} is named twice.") for name in sorted(set(names)) if names.count(name) > 1]
     return problems
 

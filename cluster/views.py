@@ -156,7 +156,7 @@ def slot_edit(request: HttpRequest, name: str) -> HttpResponse:
 def _slot_page(request: HttpRequest, slot: Slot | None, form: SlotForm) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
-            saved = actions.save_slot(slot=slot, values=form.cleaned_data, by=actor_of(request))
+            saved = actions.save_slot(slot=slot, values=form.values(), by=actor_of(request))
             messages.success(request, f"Slot {saved.name} is ready. Applications reach it at {saved.base_url}/v1.")
             return redirect("home")
         except Refusal as refusal:

@@ -13,10 +13,11 @@ from cluster import events, idempotency, nudge, people
 from cluster.idempotency import Answer
 from cluster.models import Launcher, Slot
 from cluster.refusals import Conflict, Invalid, Lost, Missing, Unprocessable
-from swaps import locks, machine, outsider_checks, preflight, reopening, tasks
+from swaps import locks, machine, outsider_checks, preflight, reopening, replacing, tasks
 from swaps.catalog.definition import Definition, validate
 from swaps.catalog.format import CatalogError, dump_catalog, load_catalog
 from swaps.checks import Check, CheckState
+from swaps.failures import StepFailed
 from swaps.launcher.docker_run import unsupported
 from swaps.models import ModelDefinition, Operation, Serving, ServingState, Swap, stored
 from swaps.requester import Requester as Requester  # part of every verb's signature
@@ -167,6 +168,15 @@ def examine(slot: Slot, model_key: str, *, stop_foreign: bool = False) -> Examin
     definition = find_model(model_key).as_definition()
     verdict = preflight.run(site_of(slot), definition, stop_foreign=stop_foreign)
     return Examination(verdict.ok, verdict.checks, verdict.plan)
+
+
+def examine_stop(slot: Slot) -> Examination:
+    """What a stop of `slot` would meet, changing nothing: containers that somebody else started."""
+    try:
+        checks = replacing.look(site_of(slot), consent=False)
+    except StepFailed as failure:
+        checks = [Check(failure.cause.code, CheckState.BLOCKS, failure.cause.sentence, failure.cause.remedy)]
+    return Examination(not any(check.state is CheckState.BLOCKS for check in checks), checks, [])
 
 
 def find_model(key: str) -> ModelDefinition:

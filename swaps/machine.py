@@ -78,7 +78,8 @@ def _ending(swap: Swap, detail: str) -> str:
         Status.FAILED: f"failed. {swap.diagnosis}",
         Status.ERRORED: "ended with an error in Spark Control.",
     }[swap.state]
-    back = f" {swap.rolled_back_to} serves again." if swap.rolled_back_to else ""
+    verb = "runs" if swap.replaced else "serves"  # what others started may be anything
+    back = f" {swap.rolled_back_to} {verb} again." if swap.rolled_back_to else ""
     return f"{_begun(_aim(swap))} on {swap.slot.name} {words}{back}{' ' + detail if detail else ''}".strip()
 
 

@@ -8,17 +8,18 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cluster import encryption, events
+from cluster import encryption, events, people
 from cluster.ssh.base import CommandResult
 from cluster.vllm_probe import probe_vllm
 from swaps import serving
+from swaps.checks import Check, CheckState
 from swaps.drive import Drive
 from swaps.failures import Cause, StepFailed
 from swaps.launcher import outsider_commands as commands
 from swaps.launcher.outsiders import Outsider, in_the_way, read_boxes
 from swaps.logs.masking import mask_secrets
 from swaps.models import ServingState, Swap, restored
-from swaps.outsider_checks import CODE, outsider_checks
+from swaps.outsider_checks import outsider_checks
 from swaps.site import Site
 from swaps.states import Status
 
@@ -42,15 +43,22 @@ class Kept:
         return str(self.document["Name"]).lstrip("/")
 
 
+def look(site: Site, *, consent: bool) -> list[Check]:
+    """What a stop of the slot would meet. Raises StepFailed when a Spark does not say which containers it has."""
+    slot, found = site.slot, list[Check]()
+    for node, boxes in _boxes(site).items():
+        port = slot.vllm_port if node == site.head else None
+        found += outsider_checks(node, boxes, slot.container_name, port, consent=consent)
+    return found
+
+
 def refuse_without_consent(drive: Drive) -> None:
     """Before anything is stopped. Raises StepFailed when a container of somebody else's is in the way."""
-    slot = drive.site.slot
-    for node, boxes in _boxes(drive.site).items():
-        port = slot.vllm_port if node == drive.site.head else None
-        checks = outsider_checks(node, boxes, slot.container_name, port, consent=drive.swap.stop_foreign)
-        for check in checks:
-            if check.code == CODE and not drive.swap.stop_foreign:
-                raise StepFailed(Cause(check.code, check.sentence, check.remedy))
+    checks = look(drive.site, consent=drive.swap.stop_foreign)
+    drive.say(checks=[check.as_dict() for check in checks])
+    for check in checks:
+        if check.state is CheckState.BLOCKS:
+            raise StepFailed(Cause(check.code, check.sentence, check.remedy))
 
 
 def make_way(drive: Drive) -> None:
@@ -148,7 +156,9 @@ def _set_aside(drive: Drive, node: str, outsider: Outsider) -> None:
     if not answer.ok:
         raise StepFailed(_trouble(f"{box.name} could not be stopped on {node}", _said(answer)))
     renamed = f" and is called {aside} now" if aside else ""
-    sentence = f"{swap.actor} agreed: {box.name} on {node}, started outside Spark Control, was stopped{renamed}."
+    sentence = (
+        f"{people.named(swap.actor)} agreed: {box.name} on {node}, started outside Spark Control, was stopped{renamed}."
+    )
     data = {"swap": swap.pk, "node": node, "name": box.name, "renamed_to": aside or None}
     events.record("container.set_aside", sentence, slot=drive.site.slot, actor=swap.actor, data=data)
 

@@ -15,7 +15,7 @@ from cluster.refusals import Conflict, Locked, Refusal
 from cluster.templatetags import show
 from swaps import actions, badges, heroes, lock_pills, model_rows, swap_rows
 from swaps.checks import Check, CheckState
-from swaps.models import ModelDefinition, Serving, Swap, Trigger
+from swaps.models import ModelDefinition, Operation, Serving, Swap, Trigger
 from swaps.states import BEFORE_STOP
 from swaps.swap_filter import SwapFilter
 
@@ -108,8 +108,10 @@ def swap_new(request: HttpRequest) -> HttpResponse:
         )
     try:
         token = lock_pills.token_for(request, slot)
-        by, roll_back = requester(request), given.get("rollback") == "yes"
-        return redirect("swap", actions.request_swap(slot, model.key, by, rollback=roll_back, lock_token=token).pk)
+        by, agreed = requester(request), given.get("stop_foreign") == "yes"
+        back = agreed or given.get("rollback") == "yes"
+        swap = actions.request_swap(slot, model.key, by, rollback=back, lock_token=token, stop_foreign=agreed)
+        return redirect("swap", swap.pk)
     except Locked as locked:
         return ask_page(request, _ask_swap(slot, model), locked.status, slot=slot, model=model)
     except Refusal as refusal:
@@ -141,9 +143,11 @@ def _cost_of_loading(slot: Slot, model: ModelDefinition) -> list[str]:
 @needs("swap")
 @require_safe
 def examine_fragment(request: HttpRequest) -> HttpResponse:
-    """The preflight of a swap that nobody asked for yet: looks at the Sparks, changes nothing."""
+    """The preflight of a swap, or of a stop, that nobody asked for yet: looks at the Sparks, changes nothing."""
+    model, agreed = request.GET.get("model", ""), request.GET.get("stop_foreign") == "yes"
     try:
-        seen = actions.examine(_slot(request.GET.get("slot")), request.GET.get("model", ""))
+        slot = _slot(request.GET.get("slot"))
+        seen = actions.examine(slot, model, stop_foreign=agreed) if model else actions.examine_stop(slot)
     except Refusal as refusal:
         seen = actions.Examination(False, [Check("refused", CheckState.BLOCKS, refusal.detail)], [])
     return render(request, "swaps/_examination.html", {"seen": seen})
@@ -159,7 +163,8 @@ def slot_stop(request: HttpRequest, name: str) -> HttpResponse:
         return moved(request, slot) or ask_page(request, _ask_stop(slot, moved=True), 409, slot=slot)
     try:
         token = lock_pills.token_for(request, slot)
-        return redirect("swap", actions.request_stop(slot, requester(request), lock_token=token).pk)
+        by, agreed = requester(request), request.POST.get("stop_foreign") == "yes"
+        return redirect("swap", actions.request_stop(slot, by, lock_token=token, stop_foreign=agreed).pk)
     except Locked as locked:
         return ask_page(request, _ask_stop(slot), locked.status, slot=slot)
     except Refusal as refusal:
@@ -179,6 +184,7 @@ def _ask_stop(slot: Slot, *, moved: bool = False) -> Ask:
         believed=heroes.belief(slot),
         danger=True,
         moved=moved,
+        examine_url=f"{reverse('examine-fragment')}?slot={slot.name}",
         address=reverse("slot-stop", args=[slot.name]),
     )
 
@@ -202,6 +208,8 @@ def _ask_cancel(swap: Swap) -> Ask:
     kept = "The model that served until now has not been touched and keeps serving."
     gone = "The model that served before is stopped already"
     back = f" and is brought back: {swap.from_model}." if swap.rollback and swap.from_model else "; nothing will serve."
+    if swap.replaced:
+        gone, back = "What was stopped for this swap, started outside Spark Control,", " is started again."
     return Ask(
         title=f"Cancel the swap to {heroes.title_of(swap)}?",
         sentences=["What was started so far is removed from the Sparks.", kept if untouched else gone + back],
@@ -222,7 +230,8 @@ def swap_retry(request: HttpRequest, swap_id: int) -> HttpResponse:
         return moved(request, slot) or ask_page(request, _ask_retry(swap, moved=True), 409, slot=slot)
     try:
         token = lock_pills.token_for(request, slot)
-        return redirect("swap", actions.retry_swap(swap, requester(request), lock_token=token).pk)
+        by, agreed = requester(request), True if request.POST.get("stop_foreign") == "yes" else None
+        return redirect("swap", actions.retry_swap(swap, by, lock_token=token, stop_foreign=agreed).pk)
     except Locked as locked:
         return ask_page(request, _ask_retry(swap), locked.status, slot=slot)
     except Refusal as refusal:
@@ -239,8 +248,16 @@ def _ask_retry(swap: Swap, *, moved: bool = False) -> Ask:
         back=reverse("swap", args=[swap.pk]),
         believed=heroes.belief(swap.slot),
         moved=moved,
+        examine_url=_examine_again(swap),
         address=reverse("swap-retry", args=[swap.pk]),
     )
+
+
+def _examine_again(swap: Swap) -> str:
+    if swap.operation == Operation.WARM:
+        return ""
+    agreed = "&stop_foreign=yes" if swap.stop_foreign else ""
+    return f"{reverse('examine-fragment')}?slot={swap.slot.name}&model={swap.model_key}{agreed}"
 
 
 def _slot(name: str | None) -> Slot:

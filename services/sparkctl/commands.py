@@ -103,6 +103,7 @@ def swap(api: Api, args: Args) -> int:
         "rollback": True if args.rollback else None,
         "dry_run": args.dry_run,
         "deadline_seconds": args.deadline,
+        "stop_foreign": args.stop_foreign,
     }
     found = api.once("/api/swap", body, token_of(args))
     return dry_run_told(args, found) if args.dry_run else accepted(api, args, found)
@@ -116,7 +117,8 @@ def dry_run_told(args: Args, found: dict[str, Any]) -> int:
 
 def stop(api: Api, args: Args) -> int:
     name = args.slot or look(api, args.slot)["slot"]
-    return accepted(api, args, api.once(f"/api/slots/{quote(name, safe='')}/stop", {}, token_of(args)))
+    body = {"stop_foreign": args.stop_foreign}
+    return accepted(api, args, api.once(f"/api/slots/{quote(name, safe='')}/stop", body, token_of(args)))
 
 
 def accepted(api: Api, args: Args, found: dict[str, Any]) -> int:

@@ -52,6 +52,7 @@ Verb = Callable[[Api, Args], int]
 VERSION = "0.1.0"
 SERVER = "http://127.0.0.1:9999"  # Spark Control writes its own address here when it hands this file out
 LONGEST_WAIT_SECONDS = 30 * 24 * 3600
+STOP_FOREIGN = "containers in its way that others started may be stopped; back when it is cancelled or rolled back"
 USAGE, INTERRUPTED, NOBODY_READS = 2, 130, 141
 EXIT_CODES = {0: 7, 400: 2, 401: 6, 403: 6, 404: 5, 409: 3, 412: 4, 423: 3, 428: 2, 429: 8, 502: 7, 503: 7, 504: 7}
 
@@ -133,8 +134,10 @@ def add_commands(verbs: Verbs) -> None:
     more("model", metavar="MODEL", help="its key in the catalog")
     more("--rollback", action="store_true", help="bring the last good model back when it fails")
     more("--deadline", type=int, metavar="SECONDS", help="fail when it takes longer")
+    more("--stop-foreign", action="store_true", help=STOP_FOREIGN)
     more("--dry-run", action="store_true", help="only the checks and the commands; fails when a check does")
-    verbs.add("stop", stop, "end what a slot serves", "slot", "token", "wait")
+    more = verbs.add("stop", stop, "end what a slot serves", "slot", "token", "wait")
+    more("--stop-foreign", action="store_true", help=STOP_FOREIGN)
     more = verbs.add("cancel", cancel, "end a swap that runs", "slot", "token")
     more("id", type=int, nargs="?", metavar="SWAP", help="the one that runs when not given")
     more = verbs.add("log", log, "the log of a swap", "slot")

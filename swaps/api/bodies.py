@@ -8,9 +8,14 @@ from rest_framework.exceptions import ValidationError
 
 from cluster.api.fields import Boolean, Integer, StrictSerializer, Text
 from cluster.api.stream import MAX_WAIT_SECONDS
-from cluster.models import DEFAULT_LAUNCHER_DIR, Launcher
+from cluster.models import ForeignPolicy, Launcher
+from cluster.slot_help import HELP
 from swaps.catalog.definition import MAX_NODES, Definition
 
+STOP_FOREIGN = (
+    "You agree to the stop of containers in the slot's way that neither Spark Control nor launch-cluster.sh started; "
+    "they are started again when the swap is cancelled, or fails with rollback."
+)
 # Addresses of calls, which a catalog entry of the same key would hide behind.
 RESERVED_KEYS = frozenset({"import", "export", "suggest"})
 
@@ -25,6 +30,7 @@ class SwapBody(StrictSerializer):
     dry_run = Boolean(default=False, help_text="Only the preflight and the plan; changes nothing.")
     wait = Integer(min_value=0, max_value=MAX_WAIT_SECONDS, default=0, help_text="Seconds to wait for the end.")
     deadline_seconds = Integer(allow_null=True, default=None, help_text="The swap fails when it takes longer.")
+    stop_foreign = Boolean(default=False, help_text=STOP_FOREIGN)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         named = {attrs.pop(name) for name in ("model", "key", "model_key") if name in attrs}
@@ -39,8 +45,17 @@ class LockTokenBody(StrictSerializer):
     lock_token = Text(max_length=200, allow_null=True, default=None, help_text="Of the swap lock, when you hold it.")
 
 
+class StopBody(LockTokenBody):
+    stop_foreign = Boolean(default=False, help_text=STOP_FOREIGN)
+
+
+class RetryBody(LockTokenBody):
+    stop_foreign = Boolean(allow_null=True, default=None, help_text=f"{STOP_FOREIGN} As it was when not given.")
+
+
 class ValidateBody(StrictSerializer):
     slot = Text(max_length=40, allow_null=True, default=None, help_text="The default slot when not given.")
+    stop_foreign = Boolean(default=False, help_text=STOP_FOREIGN)
 
 
 class SlotBody(StrictSerializer):
@@ -48,11 +63,19 @@ class SlotBody(StrictSerializer):
     head = Text(max_length=40, help_text="Name of the Spark where vLLM answers.")
     workers = serializers.ListField(child=Text(max_length=40), max_length=MAX_NODES - 1, default=list)
     port = Integer(min_value=1, max_value=65535, allow_null=True, default=None, help_text="Null means 8888.")
-    container = Text(max_length=63, allow_blank=True, default="", help_text="Blank means vllm_node.")
-    launcher = serializers.ChoiceField(choices=Launcher.values, default=Launcher.LAUNCH_CLUSTER)
-    launcher_dir = Text(max_length=255, allow_blank=True, default="", help_text=f"Blank means {DEFAULT_LAUNCHER_DIR}.")
-    image = Text(max_length=255, allow_blank=True, default="", help_text="Blank means the launcher's own default.")
-    is_default = Boolean(required=False, help_text="Calls that name no slot mean this one.")
+    container = Text(max_length=63, allow_blank=True, default="", help_text=HELP["container"])
+    launcher = serializers.ChoiceField(
+        choices=Launcher.values, default=Launcher.LAUNCH_CLUSTER, help_text=HELP["launcher"]
+    )
+    launcher_dir = Text(max_length=255, allow_blank=True, default="", help_text=HELP["launcher_dir"])
+    image = Text(max_length=255, allow_blank=True, default="", help_text=HELP["image"])
+    is_default = Boolean(required=False, help_text=HELP["is_default"])
+    memory_floor_gib = Integer(min_value=0, max_value=64, default=6, help_text=HELP["memory_floor_gib"])
+    drop_caches = Boolean(default=False, help_text=HELP["drop_caches"])
+    foreign_gpu_users = serializers.ChoiceField(
+        choices=ForeignPolicy.values, default=ForeignPolicy.WARN, help_text=HELP["foreign_gpu_users"]
+    )
+    relaunches_per_hour = Integer(min_value=0, max_value=12, default=0, help_text=HELP["relaunches_per_hour"])
 
 
 class Words(serializers.ListField):

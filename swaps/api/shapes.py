@@ -4,6 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from cluster.models import ForeignPolicy, Launcher
+from cluster.slot_help import HELP
 from swaps.models import Operation, ServingState, Trigger
 from swaps.states import Status
 
@@ -64,7 +66,10 @@ class SwapSerializer(SwapSummarySerializer):
     plan = serializers.ListField(child=serializers.CharField(), help_text="The commands, secrets masked.")
     result = serializers.DictField(allow_null=True, help_text="Of a warm-up: first_token_seconds and what else.")
     rollback = serializers.BooleanField()
-    rolled_back_to = serializers.CharField(allow_null=True)
+    stop_foreign = serializers.BooleanField(help_text="Containers that others started may be stopped for it.")
+    rolled_back_to = serializers.CharField(
+        allow_null=True, help_text="The model that serves again, or the container of somebody else's that runs again."
+    )
     lock = serializers.DictField(allow_null=True, help_text="holder and fence of the lock it was asked for under.")
     fence = serializers.IntegerField()
     cancel_requested_at = serializers.DateTimeField(allow_null=True)
@@ -115,9 +120,13 @@ class SlotSerializer(serializers.Serializer[Any]):
     workers = serializers.ListField(child=serializers.CharField())
     port = serializers.IntegerField()
     container = serializers.CharField()
-    launcher = serializers.CharField()
+    launcher = serializers.ChoiceField(choices=Launcher.values, help_text=HELP["launcher"])
     launcher_dir = serializers.CharField()
     image = serializers.CharField()
+    memory_floor_gib = serializers.IntegerField(help_text=HELP["memory_floor_gib"])
+    drop_caches = serializers.BooleanField(help_text=HELP["drop_caches"])
+    foreign_gpu_users = serializers.ChoiceField(choices=ForeignPolicy.values, help_text=HELP["foreign_gpu_users"])
+    relaunches_per_hour = serializers.IntegerField(help_text=HELP["relaunches_per_hour"])
     base_url = serializers.CharField(help_text="Where vLLM itself answers.")
     serving = ServingSerializer()
     active_swap = ActiveSwapSerializer(allow_null=True)

@@ -11,7 +11,7 @@ from cluster.actions import save_slot
 from cluster.api.views import DATABASE_ONLY, HouseView, PagedView
 from cluster.models import Slot
 from swaps import actions
-from swaps.api.bodies import LockTokenBody, SlotBody
+from swaps.api.bodies import SlotBody, StopBody
 from swaps.api.documents import slot_document
 from swaps.api.shapes import SlotSerializer, SwapSerializer
 from swaps.api.swaps import TOKEN, accepted, lock_token_of, requester
@@ -58,8 +58,10 @@ class SlotStopView(HouseView):
     longest_call = DATABASE_ONLY
     problem_codes = {"POST": (409, 412, 423)}
 
-    @extend_schema(operation_id="stop_slot", parameters=[TOKEN], request=LockTokenBody, responses={202: SwapSerializer})
+    @extend_schema(operation_id="stop_slot", parameters=[TOKEN], request=StopBody, responses={202: SwapSerializer})
     def post(self, request: Request, name: str) -> HttpResponseBase:
         """End what the slot serves. The answer has the same life as a swap."""
-        token = lock_token_of(request, self.body(LockTokenBody))
-        return accepted(actions.request_stop(actions.find_slot(name), requester(self), lock_token=token))
+        body = self.body(StopBody)
+        token, agreed = lock_token_of(request, body), body["stop_foreign"]
+        slot = actions.find_slot(name)
+        return accepted(actions.request_stop(slot, requester(self), lock_token=token, stop_foreign=agreed))

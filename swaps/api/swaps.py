@@ -15,7 +15,7 @@ from cluster.api.views import DATABASE_ONLY, HouseView, PagedView
 from cluster.refusals import Missing
 from swaps import actions, locks
 from swaps.actions import Requester
-from swaps.api.bodies import LockTokenBody, SwapBody, ValidateBody
+from swaps.api.bodies import LockTokenBody, RetryBody, SwapBody, ValidateBody
 from swaps.api.documents import swap_document, swap_summary
 from swaps.api.messages import reader_of, topic_of
 from swaps.api.shapes import ExaminationSerializer, SwapSerializer, SwapSummarySerializer
@@ -96,7 +96,7 @@ class SwapsView(PagedView):
         token = lock_token_of(request, body)
         if body["dry_run"]:
             locks.refuse_stale(slot, token)
-            return Response(examined(slot.name, body["model"]))
+            return Response(examined(slot.name, body["model"], stop_foreign=body["stop_foreign"]))
         swap = actions.request_swap(
             slot,
             body["model"],
@@ -104,13 +104,14 @@ class SwapsView(PagedView):
             rollback=body["rollback"],
             deadline_seconds=body["deadline_seconds"],
             lock_token=token,
+            stop_foreign=body["stop_foreign"],
         )
         return accepted(swap, body["wait"])
 
 
-def examined(slot_name: str | None, model_key: str) -> dict[str, Any]:
+def examined(slot_name: str | None, model_key: str, *, stop_foreign: bool) -> dict[str, Any]:
     slot = actions.find_slot(slot_name)
-    found = actions.examine(slot, model_key)
+    found = actions.examine(slot, model_key, stop_foreign=stop_foreign)
     checks = [check.as_dict() for check in found.checks]
     return {"ok": found.ok, "model": model_key, "slot": slot.name, "checks": checks, "plan": found.plan}
 
@@ -161,13 +162,12 @@ class SwapRetryView(HouseView):
     longest_call = DATABASE_ONLY
     problem_codes = {"POST": (409, 412, 422, 423)}
 
-    @extend_schema(
-        operation_id="retry_swap", parameters=[TOKEN], request=LockTokenBody, responses={202: SwapSerializer}
-    )
+    @extend_schema(operation_id="retry_swap", parameters=[TOKEN], request=RetryBody, responses={202: SwapSerializer})
     def post(self, request: Request, swap_id: int) -> HttpResponseBase:
         """Ask for the same again, as a new swap."""
-        token = lock_token_of(request, self.body(LockTokenBody))
-        return accepted(actions.retry_swap(find_swap(swap_id), requester(self), lock_token=token))
+        body = self.body(RetryBody)
+        token, agreed = lock_token_of(request, body), body["stop_foreign"]
+        return accepted(actions.retry_swap(find_swap(swap_id), requester(self), lock_token=token, stop_foreign=agreed))
 
 
 class ValidateView(HouseView):
@@ -177,4 +177,5 @@ class ValidateView(HouseView):
     @extend_schema(operation_id="validate_model", request=ValidateBody, responses=ExaminationSerializer)
     def post(self, _: Request, model: str) -> Response:
         """Would a swap to this model work? Looks at the Sparks, changes nothing."""
-        return Response(examined(self.body(ValidateBody)["slot"], model))
+        body = self.body(ValidateBody)
+        return Response(examined(body["slot"], model, stop_foreign=body["stop_foreign"]))

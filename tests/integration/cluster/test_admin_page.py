@@ -79,12 +79,16 @@ def test_a_slot_is_made_with_its_workers_and_becomes_the_default(client: Client)
         "worker_sparks": [fourth.pk],
         "launcher": "launch_cluster",
         "is_default": "on",
+        "memory_floor_gib": "8",
+        "foreign_gpu_users": "refuse",
+        "relaunches_per_hour": "2",
     }
     response = client.post("/admin/cluster/slot/add/", given)
     assert response.status_code == 302, text_of(response)
     slot = Slot.objects.with_sparks().get(name="second")
     assert [spark.name for spark in slot.sparks()] == ["spark-3", "spark-4"]
     assert Slot.objects.filter(is_default=True).get() == slot
+    assert (slot.memory_floor_gib, slot.foreign_gpu_users, slot.relaunches_per_hour) == (8, "refuse", 2)
 
 
 def test_a_slot_that_cannot_be_is_told_at_the_field(client: Client) -> None:

@@ -155,6 +155,28 @@ def test_a_slot_can_be_changed(client: Client) -> None:
     assert (slot.vllm_port, len(slot.sparks())) == (8000, 1)
 
 
+def test_how_a_slot_launches_and_guards_is_set_on_its_page_and_stays_when_left_blank(client: Client) -> None:
+    two_sparks()
+    given = {
+        "name": "main",
+        "head": "spark-1",
+        "launcher": "docker_run",
+        "image": "vllm/vllm-openai:latest",
+        "memory_floor_gib": "0",
+        "drop_caches": "on",
+        "foreign_gpu_users": "refuse",
+        "relaunches_per_hour": "3",
+    }
+    assert "starts vLLM on the head alone" in text_of(
+        client.post("/settings/slots/main", given | {"workers": ["spark-2"]})
+    )
+    client.post("/settings/slots/main", given)
+    client.post("/settings/slots/main", {"name": "main", "head": "spark-1"})
+    slot = Slot.objects.get()
+    assert (slot.launcher, slot.memory_floor_gib, slot.drop_caches) == ("docker_run", 0, False)
+    assert (slot.foreign_gpu_users, slot.relaunches_per_hour) == ("refuse", 3)
+
+
 def test_a_spark_in_use_is_not_removed(client: Client) -> None:
     two_sparks()
     text = text_of(client.post("/settings/sparks/spark-2/remove", follow=True))
