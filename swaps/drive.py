@@ -1,6 +1,7 @@
 """One process driving one swap: what the steps use to speak, to keep the claim, and to notice that they must stop."""
 
 import threading
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,7 +30,9 @@ class Drive:
     site: Site
     heeds_cancel: bool = True
     heeds_deadline: bool = True
+    silent: frozenset[str] = frozenset()  # nodes that were found not to answer a moment ago
     cleared: bool = False  # this very drive raised the fence and saw every node free
+    guarded: str = ""  # the launch whose memory guards this very drive saw on their nodes
     _lost: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
     _heart: threading.Thread | None = None
@@ -39,7 +42,8 @@ class Drive:
     def __enter__(self) -> "Drive":
         if self.swap.cancel_requested_at:
             self._cancel.set()
-        self._heart = threading.Thread(target=self._beat, name=f"heart-{self.swap.pk}", daemon=True)
+        name = f"heart-{self.swap.pk}"
+        self._heart = threading.Thread(target=copy_context().run, args=[self._beat], name=name, daemon=True)
         self._heart.start()
         return self
 

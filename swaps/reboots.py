@@ -45,9 +45,9 @@ def read(site: Site, nodes: Iterable[str]) -> tuple[dict[str, str], dict[str, st
     return told, silent
 
 
-def awake(site: Site) -> tuple[str, ...]:
-    """The nodes that answer."""
-    told, _ = read(site, site.names)
+def awake(drive: Drive) -> tuple[str, ...]:
+    """The nodes that answer. One that was found silent a moment ago is not asked again: that takes half a minute."""
+    told, _ = read(drive.site, (node for node in drive.site.names if node not in drive.silent))
     return tuple(told)
 
 
@@ -84,11 +84,13 @@ class BootWatch:
         if self._restarted:
             raise SparkRestarted(self._restarted)
 
-    def explained(self, failure: StepFailed) -> StepFailed:
+    def explained(self, drive: Drive, failure: StepFailed) -> StepFailed:
         """The failure of a load, in the light of what the nodes say, or do not say, about themselves."""
         if isinstance(failure, SparkRestarted):
             return failure
-        self._look()
+        if not self._silent:
+            self._look()
+        drive.silent = frozenset(self._silent)
         if self._restarted:
             return SparkRestarted(self._restarted)
         if failure.cause.code == "deadline" and self._silent:

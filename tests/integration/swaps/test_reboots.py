@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from cluster.models import Slot
 from swaps.models import Serving, Swap
@@ -52,19 +51,19 @@ def test_a_second_restart_or_too_little_time_ends_the_swap(swap_to: SwapTo, spar
     assert "spark-2" in swap.diagnosis and swap.remedy
 
 
-def test_a_frozen_spark_is_named_when_the_deadline_comes(
-    swap_to: SwapTo, slot: Slot, sparks: SimulatedSparks, home: Path
+def test_a_spark_that_stays_away_is_named_when_the_deadline_comes(
+    swap_to: SwapTo, slot: Slot, sparks: SimulatedSparks
 ) -> None:
     sparks.load_seconds(60)
 
-    def freeze_while_it_loads() -> None:
+    def unplug_while_it_loads() -> None:
         until(lambda: launches(sparks) == 1, 60)
-        sparks.fault("spark-1", "frozen-host")
+        sparks.fault("spark-1", "reboot", value="600")
 
     with ThreadPoolExecutor(1) as threads:
-        frozen = threads.submit(freeze_while_it_loads)
+        unplugged = threads.submit(unplug_while_it_loads)
         swap = swap_to("small", deadline_seconds=12)
-        frozen.result(5)
+        unplugged.result(5)
 
     assert (swap.status, swap.diagnosis_code) == ("failed", "spark-unreachable"), swap.diagnosis
     assert "spark-1 has not answered since" in swap.diagnosis
