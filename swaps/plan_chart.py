@@ -160,7 +160,7 @@ def _times(entries: Sequence[Entry], plan: Plan) -> str:
     """What goes on says until when; what comes says when, the first few times."""
     going_on = entries[0]
     if going_on.starts_at <= plan.since:
-        left = show.span_words((going_on.ends_at - plan.since).total_seconds())
+        left = show.left_words((going_on.ends_at - plan.since).total_seconds())
         about = "about " if going_on.source is not Source.LOCK else ""
         return f"{about}{left} left"
     told = [show.clock(entry.starts_at) for entry in entries[:TIMES_SHOWN]]

@@ -120,6 +120,11 @@ class ScheduleForm(RuleForm):
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells the type checker, not the user
         field.choices = choices
 
+    def is_complete(self) -> bool:
+        """Enough to say what it would do; what is wrong with it is told when it is saved."""
+        given = self.cleaned_data
+        return bool(given["slot"]) and (given["kind"] != ScheduleKind.SWAP or bool(given["model"]))
+
     def draft(self, *, enabled: bool) -> Draft:
         given = self.cleaned_data
         kind = ScheduleKind(given["kind"])

@@ -1,5 +1,7 @@
 """Pages of schedules: ours, which are made here, and those other schedulers have registered."""
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -16,11 +18,12 @@ from swaps.schedule_forms import RuleForm, ScheduleForm, draft_of, filled
 from swaps.schedules import actions
 from swaps.schedules.checking import problems
 from swaps.schedules.drafts import Draft, refuse_bad
-from swaps.schedules.plan_rows import plan_of
+from swaps.schedules.plan_rows import conflicts_with, plan_of
 from swaps.schedules.rows import Schedule
 from swaps.views import Ask, ask_page, has_moved, moved, requester
 
 RUNS_SHOWN = 30
+STANDARD = {"grace_minutes": "5"}  # the preview does not depend on it
 
 
 def _may_edit(request: HttpRequest) -> bool:
@@ -72,14 +75,25 @@ def schedule_external(request: HttpRequest, owner: str, ref: str) -> HttpRespons
 
 @require_safe
 def preview_fragment(request: HttpRequest) -> HttpResponse:
-    """The next runs of what is in the form now; says nothing while it is not readable."""
+    """The next runs of what is in the form now, and their conflicts; says nothing while it is not readable."""
     form = RuleForm(request.GET)
     context: dict[str, object] = {}
     if form.is_valid() and form.says_when():
         rule, now = form.rule(), timezone.now()
         wrong = problems(rule, now)
         context = {"wrong": wrong} if wrong else {"next_runs": schedule_rows.next_runs(rule, now)}
+        whole = ScheduleForm(STANDARD | request.GET.dict())
+        if not wrong and whole.is_valid() and whole.is_complete():
+            schedule = Schedule.objects.filter(pk=_number(request.GET.get("schedule", ""))).first()
+            context |= _in_the_way(schedule, whole.draft(enabled=True), now)
     return render(request, "swaps/_next_runs.html", context)
+
+
+def _in_the_way(schedule: Schedule | None, draft: Draft, now: datetime) -> dict[str, object]:
+    """What the draft would clash with if it were saved now."""
+    draft = draft.anchored(schedule.anchor or now if schedule else now)
+    saved = Schedule(pk=schedule.pk if schedule else None, **draft.columns())
+    return {"in_the_way": plan_chart.clashes(conflicts_with(saved, now)), "looked": draft.enabled}
 
 
 @needs("schedule")
@@ -128,7 +142,10 @@ def _keep(request: HttpRequest, schedule: Schedule | None, draft: Draft) -> Sche
 
 
 def _version(request: HttpRequest) -> int:
-    given = request.POST.get("version", "")
+    return _number(request.POST.get("version", ""))
+
+
+def _number(given: str) -> int:
     return int(given) if given.isdecimal() and len(given) < 10 else 0
 
 
@@ -153,6 +170,7 @@ def _review(request: HttpRequest, schedule: Schedule | None, form: ScheduleForm,
         "given": [(name, request.POST.get(name, "")) for name in form.fields],
         "version": request.POST.get("version", "0"),
         "back": _back(schedule),
+        **_in_the_way(schedule, draft, now),
     }
     return render(request, "swaps/schedule_review.html", context)
 
@@ -228,8 +246,7 @@ def schedule_delete(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 def _version_of_belief(request: HttpRequest) -> int:
-    given = request.POST.get("believed", "")
-    return int(given) if given.isdecimal() and len(given) < 10 else 0
+    return _number(request.POST.get("believed", ""))
 
 
 def _ask_delete(schedule: Schedule, *, moved: bool = False) -> Ask:

@@ -82,8 +82,8 @@ def lasting(moment: datetime) -> SafeString:
 
 @register.filter
 def left(moment: datetime) -> SafeString:
-    """A <time> that counts down: "8 min"."""
-    words = span_words((moment - timezone.now()).total_seconds())
+    """A <time> that counts down: "8 min", "1 h 20 min"."""
+    words = left_words((moment - timezone.now()).total_seconds())
     return format_html(
         '<time datetime="{}" title="until {}" data-left>{}</time>', moment.isoformat(), absolute(moment), words
     )
@@ -112,6 +112,16 @@ def span_words(age_seconds: float) -> str:
         if age < limit:
             return f"{age // size} {unit}"
     return f"{age // 86400} d"
+
+
+def left_words(seconds_left: float) -> str:
+    """In two units, because of "1 h" nearly two may be left. The same words as static/js/page.js makes."""
+    left = max(0, round(seconds_left))
+    for size, unit, finer, fine_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if left >= size:
+            rest = left % size // finer
+            return f"{left // size} {unit} {rest} {fine_unit}" if rest else f"{left // size} {unit}"
+    return span_words(left)
 
 
 @register.filter

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
 MOST_CONFLICTS = 5  # told of one entry
@@ -34,6 +34,7 @@ class Conflict:
     code: str
     sentence: str
     other: str = ""
+    other_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,16 @@ class Entry:
 class World:
     """What is true now. `serving`: slot -> key or served id, blank = nothing; a slot not named is not known.
 
-    `catalog`: every name a model goes by (key, served names, repository) -> its key.
+    `catalog`: every name a model goes by (key, served names, repository) -> its key. `zone`: of times in sentences.
     """
 
     serving: Mapping[str, str] = field(default_factory=dict)
     catalog: Mapping[str, str] = field(default_factory=dict)
+    zone: tzinfo = UTC
+
+    def clock(self, at: datetime) -> str:
+        """As sentences show a time: the plan covers days, so with the day, and with the zone's name."""
+        return f"{at.astimezone(self.zone):%d %b %H:%M %Z}"
 
     def key_of(self, name: str) -> str:
         return self.catalog.get(name, name)
@@ -77,7 +83,7 @@ def lay_out(entries: Iterable[Entry], world: World) -> list[Entry]:
     found: list[list[Conflict]] = [_unknown(entry, world) for entry in plan]
     for slot in {entry.slot for entry in plan if entry.slot}:
         places = [i for i, entry in enumerate(plan) if entry.slot == slot]
-        _clashes(plan, places, found)
+        _clashes(plan, places, found, world)
         _models(plan, places, found, world)
     return [replace(entry, conflicts=tuple(found[i][:MOST_CONFLICTS])) for i, entry in enumerate(plan)]
 
@@ -89,39 +95,37 @@ def _unknown(entry: Entry, world: World) -> list[Conflict]:
     return [Conflict("unknown-model", sentence)]
 
 
-def _clashes(plan: list[Entry], places: list[int], found: list[list[Conflict]]) -> None:
+def _clashes(plan: list[Entry], places: list[int], found: list[list[Conflict]], world: World) -> None:
     """Each pair that meets in time, once. `places` are in order of start, so only the open ones are looked at."""
     still_open: list[int] = []
     for here in places:
         still_open = [i for i in still_open if plan[i].ends_at > plan[here].starts_at]
         for before in still_open:
-            _clash(plan, before, here, found)
+            _clash(plan, before, here, found, world)
         still_open.append(here)
 
 
-def _clash(plan: list[Entry], first: int, second: int, found: list[list[Conflict]]) -> None:
+def _clash(plan: list[Entry], first: int, second: int, found: list[list[Conflict]], world: World) -> None:
     one, two = plan[first], plan[second]
     if not one.meets(two) or Kind.HEALTH_SWEEP in (one.kind, two.kind):
         return
     if Kind.LOCK in (one.kind, two.kind):
         lock, inside = (one, second) if one.kind is Kind.LOCK else (two, first)
-        found[inside] += _inside(lock, plan[inside])
+        found[inside] += _inside(lock, plan[inside], world)
     elif not _share(one, two):
-        found[first].append(_overlap(one, two))
-        found[second].append(_overlap(two, one))
+        found[first].append(_overlap(one, two, world))
+        found[second].append(_overlap(two, one, world))
 
 
-def _inside(lock: Entry, entry: Entry) -> list[Conflict]:
+def _inside(lock: Entry, entry: Entry, world: World) -> list[Conflict]:
     """Only what starts under the lock is refused, and only when it is somebody else's."""
     if entry.kind not in CHANGES or entry.source is Source.SWAP or entry.starts_at < lock.starts_at:
         return []
     if lock.owner in entry.known_as:
         return []
-    until = clock(lock.ends_at)
-    sentence = (
-        f"{entry.title} at {clock(entry.starts_at)} would be refused: {lock.owner} holds {entry.slot} until {until}."
-    )
-    return [Conflict("inside-lock", sentence, lock.title)]
+    at, until = world.clock(entry.starts_at), world.clock(lock.ends_at)
+    sentence = f"{entry.title} at {at} would be refused: {lock.owner} holds {entry.slot} until {until}."
+    return [Conflict("inside-lock", sentence, lock.title, lock.url)]
 
 
 def _share(one: Entry, two: Entry) -> bool:
@@ -129,13 +133,13 @@ def _share(one: Entry, two: Entry) -> bool:
     return one.kind is Kind.JOB and two.kind is Kind.JOB and one.model == two.model
 
 
-def _overlap(entry: Entry, other: Entry) -> Conflict:
+def _overlap(entry: Entry, other: Entry, world: World) -> Conflict:
     if (other.title, other.url) == (entry.title, entry.url):
         sentence = f"{entry.title} takes longer than the time until it comes again."
     else:
-        when = f"{clock(other.starts_at)} to {clock(other.ends_at)}"
+        when = f"{world.clock(other.starts_at)} to {world.clock(other.ends_at)}"
         sentence = f"{entry.title} overlaps {other.title} on {entry.slot} ({when})."
-    return Conflict("overlap", sentence, other.title)
+    return Conflict("overlap", sentence, other.title, other.url)
 
 
 def _models(plan: list[Entry], places: list[int], found: list[list[Conflict]], world: World) -> None:
@@ -148,23 +152,18 @@ def _models(plan: list[Entry], places: list[int], found: list[list[Conflict]], w
         if entry.kind in (Kind.SWAP, Kind.STOP) and not entry.stale:  # a stale one may never happen
             serves, changed_by = world.key_of(entry.model), entry
         elif entry.kind is Kind.JOB and serves is not None and _lacks(entry, serves, world):
-            found[i].append(_not_there(entry, serves, changed_by))
+            found[i].append(_not_there(entry, serves, changed_by, world))
 
 
 def _lacks(entry: Entry, serves: str, world: World) -> bool:
     return entry.model in world.catalog and world.key_of(entry.model) != serves
 
 
-def _not_there(entry: Entry, serves: str, changed_by: Entry | None) -> Conflict:
+def _not_there(entry: Entry, serves: str, changed_by: Entry | None, world: World) -> Conflict:
     wants = f"{entry.title} needs {entry.model}"
     if changed_by is not None:
         does = f"swaps to {serves}" if serves else "stops what serves"
-        sentence = f"{wants}, but {changed_by.title} at {clock(changed_by.starts_at)} {does} before."
-        return Conflict("model-not-there", sentence, changed_by.title)
+        sentence = f"{wants}, but {changed_by.title} at {world.clock(changed_by.starts_at)} {does} before."
+        return Conflict("model-not-there", sentence, changed_by.title, changed_by.url)
     now = f"{entry.slot} serves {serves}" if serves else f"nothing serves on {entry.slot}"
     return Conflict("model-not-there", f"{wants}, but {now} and nothing planned swaps to it before.")
-
-
-def clock(at: datetime) -> str:
-    """As sentences show a time: the plan covers days, so with the day, and always in UTC."""
-    return f"{at.astimezone(UTC):%d %b %H:%M} UTC"

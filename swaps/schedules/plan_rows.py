@@ -1,9 +1,11 @@
 """The plan of the next hours, gathered from the rows: schedules of both sides, the locks held, the swaps that run."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
+
+from django.utils import timezone
 
 from cluster.models import Slot
 from swaps import locks
@@ -13,6 +15,7 @@ from swaps.schedules.plan import Entry, Kind, Source, World, lay_out
 from swaps.schedules.rows import Schedule, ScheduleKind
 from swaps.story import past_loads, tell
 
+WEEK_HOURS = 7 * 24
 MOST_OF_ONE = 300  # entries of one schedule; every five minutes is 288 a day
 JOB_SECONDS = 600  # of an external one that does not say how long it takes
 USUAL_SECONDS = {ScheduleKind.SWAP: 300, ScheduleKind.WARM: 60, ScheduleKind.HEALTH_SWEEP: 20}
@@ -34,12 +37,18 @@ class Plan:
         return sum(bool(entry.conflicts) for entry in self.entries)
 
 
-def plan_of(now: datetime, hours: int = 24, slot: Slot | None = None) -> Plan:
-    """What happens until `hours` from now, on all slots or one. What belongs to no slot is always shown."""
+def plan_of(now: datetime, hours: int = 24, slot: Slot | None = None, instead: Schedule | None = None) -> Plan:
+    """What happens until `hours` from now, on all slots or one. What belongs to no slot is always shown.
+
+    `instead`: a schedule as somebody is about to save it; it counts in the place of its row, if it has one.
+    """
     until = now + timedelta(hours=hours)
     entries: list[Entry] = []
     truncated: list[str] = []
-    schedules = Schedule.objects.filter(enabled=True).select_related("slot")
+    schedules = list(Schedule.objects.filter(enabled=True).select_related("slot"))
+    if instead is not None:
+        schedules = [schedule for schedule in schedules if schedule.pk != instead.pk]
+        schedules += [instead] if instead.enabled else []
     for schedule in schedules:
         found = list(_fires(schedule, now, until))
         truncated += [schedule.title] if len(found) == MOST_OF_ONE else []
@@ -49,6 +58,17 @@ def plan_of(now: datetime, hours: int = 24, slot: Slot | None = None) -> Plan:
     if slot is not None:
         entries = [entry for entry in entries if entry.slot in (slot.name, None)]
     return Plan(now, until, lay_out(entries, world()), truncated)
+
+
+def conflicts_with(draft: Schedule, now: datetime) -> list[Entry]:
+    """The entries of the next week that saving `draft` would put in somebody's way, each with these conflicts alone."""
+    found = []
+    for entry in plan_of(now, WEEK_HOURS, instead=draft).entries:
+        own = entry.url == draft.url
+        clashing = entry.conflicts if own else tuple(c for c in entry.conflicts if c.other_url == draft.url)
+        if clashing:
+            found.append(replace(entry, conflicts=clashing))
+    return found
 
 
 def world() -> World:
@@ -61,7 +81,7 @@ def world() -> World:
         names = (*entry.as_definition().served_names(), entry.repo, entry.label, entry.key)
         catalog |= {name: entry.key for name in names if name}
     unlisted = {name: name for name in serving.values() if name and name not in catalog}
-    return World(serving, {**unlisted, **catalog})
+    return World(serving, {**unlisted, **catalog}, timezone.get_current_timezone())
 
 
 def _fires(schedule: Schedule, now: datetime, until: datetime) -> Iterator[Entry]:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
+
 from cluster import events, people
 from swaps.schedules.rows import Schedule, ScheduleRun
 
@@ -46,4 +48,5 @@ def tell_schedule(kind: str, schedule: Schedule, sentence: str, actor: str) -> N
 
 
 def moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    """Where Spark Control stands, such as 2026-11-24 03:00 CET."""
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M %Z}"

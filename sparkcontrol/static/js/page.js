@@ -5,6 +5,12 @@
     const [, size, unit] = STEPS.find(([limit]) => seconds < limit);
     return `${Math.floor(seconds / size)} ${unit}`;
   };
+  const left = (seconds) => {
+    const [size, unit, finer, fineUnit] = seconds < 86400 ? [3600, "h", 60, "min"] : [86400, "d", 3600, "h"];
+    if (seconds < size) return span(seconds);
+    const rest = Math.floor((seconds % size) / finer);
+    return `${Math.floor(seconds / size)} ${unit}${rest ? ` ${rest} ${fineUnit}` : ""}`;
+  };
   const exact = (seconds) => (seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`);
   const tick = () => {
     const now = Date.now();
@@ -16,7 +22,7 @@
       time.textContent = span(Math.max(0, Math.round((now - Date.parse(time.dateTime)) / 1000)));
     }
     for (const time of document.querySelectorAll("time[data-left]")) {
-      time.textContent = span(Math.max(0, Math.round((Date.parse(time.dateTime) - now) / 1000)));
+      time.textContent = left(Math.max(0, Math.round((Date.parse(time.dateTime) - now) / 1000)));
     }
     for (const since of document.querySelectorAll("[data-since]")) {
       since.textContent = exact(Math.max(0, Math.floor((now - Date.parse(since.dataset.since)) / 1000)));

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -53,6 +54,18 @@ def test_a_lock_says_how_long_it_lasts(slot: Slot) -> None:
     text = plan(signed_in())
     assert "daily vol run" in text
     assert re.search("(29|30) min left on main", text)
+
+
+def test_the_page_and_its_sentences_tell_times_in_one_zone(slot: Slot, settings: Any) -> None:
+    a_schedule(slot, cron="", times=at(3), model="gemma")
+    by = Requester("key:openclaw", Trigger.API)
+    locks.acquire(slot, holder="openclaw", purpose="vol", ttl_seconds=4 * 3600 + 1200, by=by)
+    settings.TIME_ZONE = "Asia/Kolkata"
+    until = timezone.localtime(locks.look(slot).expires_at)
+    text = plan(signed_in())
+    assert f"openclaw holds main until {until:%d %b %H:%M} IST" in text
+    assert f"now {timezone.localtime(timezone.now()):%H}" in text and "IST" in text.partition("vol")[0]
+    assert re.search("4 h (19|20) min left on main", text)
 
 
 def test_a_conflict_has_a_word_and_a_sentence_once_for_both_sides(slot: Slot) -> None:

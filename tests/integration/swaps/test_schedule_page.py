@@ -124,6 +124,47 @@ def test_the_next_runs_follow_the_form_while_it_is_filled(client: Client) -> Non
     assert "A cron line has five fields" in text_of(bad)
 
 
+def in_hours(hours: float) -> str:
+    return f"{timezone.localtime() + timedelta(hours=hours):%Y-%m-%d %H:%M}"
+
+
+def previews(client: Client, schedule: Schedule | None = None, **form: str) -> list[str]:
+    """What is said beside the form while it is filled, and before it is saved."""
+    given = FORM | {"how": "times", "timezone": "UTC"} | form
+    beside = client.get("/partials/schedules/preview", given | ({"schedule": str(schedule.pk)} if schedule else {}))
+    before = client.post(f"/schedules/{schedule.pk}/edit" if schedule else "/schedules/new", given)
+    return [text_of(beside), text_of(before)]
+
+
+def test_the_preview_tells_an_overlap(client: Client, slot: Slot) -> None:
+    a_schedule(slot, title="Report", cron="", times=[(timezone.now() + timedelta(hours=3)).isoformat()])
+    for text in previews(client, times=in_hours(3)):
+        assert text.count("Conflict at") == 1 and "overlaps" in text and "on main (" in text
+    for text in previews(client, times=in_hours(9)):
+        assert "Nothing planned for the next seven days is in its way." in text
+
+
+def test_the_preview_tells_a_lock_that_would_refuse_it(client: Client, slot: Slot) -> None:
+    by = Requester("key:openclaw", Trigger.API)
+    locks.acquire(slot, holder="openclaw", purpose="vol", ttl_seconds=7200, by=by)
+    for text in previews(client, times=in_hours(1)):
+        assert "would be refused: openclaw holds main until" in text
+
+
+def test_the_preview_tells_whose_model_it_would_take_away(client: Client, slot: Slot) -> None:
+    six = [(timezone.now() + timedelta(hours=6)).isoformat()]
+    theirs = {"kind": "external", "owner": "n8n", "ref": "a", "title": "Digest", "model": "qwen"}
+    a_schedule(slot, cron="", times=six, **theirs)
+    for text in previews(client, times=in_hours(3)):
+        assert "Digest needs qwen, but Swap to gemma on main at" in text and "swaps to gemma before." in text
+
+
+def test_a_schedule_that_is_edited_is_not_in_its_own_way(client: Client, slot: Slot) -> None:
+    mine = a_schedule(slot, cron="", times=[(timezone.now() + timedelta(hours=3)).isoformat()])
+    for text in previews(client, mine, times=in_hours(3)):
+        assert "Nothing planned for the next seven days is in its way." in text
+
+
 def test_only_who_may_schedule_and_swap_makes_one(slot: Slot) -> None:
     schedule = a_schedule(slot)
     plain = signed_in(username="bob", is_staff=False, is_superuser=False)

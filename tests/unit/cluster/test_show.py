@@ -52,6 +52,14 @@ def test_moments_are_relative(age: float, words: str) -> None:
     assert show.ago_words(age) == words
 
 
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [(-3, "0 s"), (40, "40 s"), (1799, "29 min"), (4800, "1 h 20 min"), (7200, "2 h"), (93_600, "1 d 2 h")],
+)
+def test_what_is_left_is_not_cut_to_whole_hours(left: float, words: str) -> None:
+    assert show.left_words(left) == words
+
+
 def test_a_moment_carries_its_absolute_time_for_hover_and_for_machines() -> None:
     html = show.ago(datetime(2026, 3, 1, 14, 2, tzinfo=UTC))
     assert 'datetime="2026-03-01T14:02:00+00:00"' in html

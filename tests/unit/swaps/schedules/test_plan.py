@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,12 @@ def found(*entries: Entry, world: World = WORLD) -> dict[str, list[str]]:
 
 def words(*entries: Entry, world: World = WORLD) -> str:
     return " ".join(conflict.sentence for e in lay_out(entries, world) for conflict in e.conflicts)
+
+
+def test_sentences_tell_times_where_spark_control_stands() -> None:
+    one, two = entry(Kind.SWAP, "swap", model="small"), entry(Kind.JOB, "job", 5, model="small")
+    berlin = replace(WORLD, zone=ZoneInfo("Europe/Berlin"))
+    assert "(24 Nov 03:00 CET to 24 Nov 03:10 CET)" in words(one, two, world=berlin)
 
 
 def test_it_is_in_order_of_start() -> None:
