@@ -14,6 +14,13 @@ from swaps.states import TERMINAL, Status, may_move, phase_label
 
 Entry = tuple[str, dict[str, Any]]  # (SwapMessage kind, data)
 
+NAMES = {Operation.SWAP: "Swap", Operation.STOP: "Stop", Operation.WARM: "Warm-up"}
+ENDS = {
+    (Operation.SWAP, Status.READY): "Swap ready",
+    (Operation.STOP, Status.READY): "Stopped",
+    (Operation.WARM, Status.READY): "Warm-up done",
+}
+
 
 class LostRace(Exception):
     """Another process owns this swap now, or moved it first. The only right answer is to stop quietly."""
@@ -120,7 +127,9 @@ def _phase(status: Status, detail: str) -> Entry:
 
 
 def _end(swap: Swap) -> Entry:
+    """`words` for whoever watches: a stop that worked is not "ready"."""
     diagnosis = None
     if swap.diagnosis:
         diagnosis = {"code": swap.diagnosis_code, "sentence": swap.diagnosis, "remedy": swap.remedy}
-    return SwapMessage.Kind.END, {"status": swap.status, "diagnosis": diagnosis}
+    words = ENDS.get((Operation(swap.operation), swap.state)) or f"{NAMES[Operation(swap.operation)]} {swap.status}"
+    return SwapMessage.Kind.END, {"status": swap.status, "words": words, "diagnosis": diagnosis}

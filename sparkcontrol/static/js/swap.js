@@ -32,7 +32,7 @@
   });
   document.addEventListener("live:phase", ({ detail }) => announce(detail.label));
   document.addEventListener("live:end", ({ detail }) => {
-    const words = { ready: "Swap ready", failed: "Swap failed", errored: "Swap errored", cancelled: "Swap cancelled" }[detail.status] || "Swap ended";
+    const words = detail.words || "Ended";
     const sentence = detail.diagnosis ? `${words}: ${detail.diagnosis.sentence}` : words;
     announce(sentence);
     document.title = `${words} – ${title}`;

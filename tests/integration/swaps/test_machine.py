@@ -5,7 +5,7 @@ import pytest
 from cluster.models import Event
 from swaps import machine
 from swaps.machine import LostRace
-from swaps.models import Swap, SwapLock, SwapMessage
+from swaps.models import Operation, Swap, SwapLock, SwapMessage
 from swaps.states import Status
 from tests.factories import SwapFactory
 
@@ -68,6 +68,23 @@ def test_the_end_frees_the_lock_and_is_told_once() -> None:
     assert list(swap.messages.values_list("kind", flat=True)) == ["end"]
     assert Event.objects.filter(kind="swap.ended").count() == 1
     assert Swap.objects.get(pk=swap.pk).ended_at is not None
+
+
+@pytest.mark.parametrize(
+    ("operation", "end", "words"),
+    [
+        (Operation.SWAP, Status.READY, "Swap ready"),
+        (Operation.STOP, Status.READY, "Stopped"),
+        (Operation.WARM, Status.READY, "Warm-up done"),
+        (Operation.SWAP, Status.FAILED, "Swap failed"),
+        (Operation.STOP, Status.ERRORED, "Stop errored"),
+        (Operation.WARM, Status.CANCELLED, "Warm-up cancelled"),
+    ],
+)
+def test_the_end_is_told_in_the_words_of_what_ended(operation: Operation, end: Status, words: str) -> None:
+    swap = SwapFactory(status=Status.VERIFYING, operation=operation)
+    machine.advance(swap, end, expect=Status.VERIFYING)
+    assert swap.messages.get(kind="end").data["words"] == words
 
 
 def test_messages_are_numbered_without_gaps() -> None:
