@@ -10,6 +10,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
+from cluster import redaction
+
 
 class EncryptionError(Exception):
     """A secret cannot be written or read. `str()` is a sentence with a remedy; it never holds the secret."""
@@ -20,6 +22,7 @@ def encrypt(text: str, *, context: str) -> str:
 
     Raises EncryptionError. The key file is made when there is none yet (first start).
     """
+    _remember(text, context)
     return _keys(ensure_key_file()).encrypt(json.dumps([context, text]).encode()).decode()
 
 
@@ -34,7 +37,14 @@ def decrypt(token: str, *, context: str) -> str:
         ) from exc
     if owner != context:
         raise EncryptionError("A stored secret belongs to another row of the database; enter it again.")
+    _remember(str(text), context)
     return str(text)
+
+
+def _remember(text: str, context: str) -> None:
+    """So that the log never shows it. Whole answers and backups are no secrets, they hold some."""
+    if not context.startswith(("idempotency:", "backup:")):
+        redaction.know(text)
 
 
 def rotate(token: str, *, context: str) -> str:

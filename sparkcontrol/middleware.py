@@ -1,6 +1,8 @@
 """In front of every view: a name for the request, no foreign callers, headers on every answer."""
 
+import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -8,6 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
+from cluster import log_context
 from cluster.api import problems
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -35,7 +38,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 # Called from other pages since ever, and harmless: they change nothing that is ours to guard.
 OPEN_TO_OTHER_ORIGINS = ("/v1/", "/scrub", "/rehydrate", "/api/search", "/api/audio/", "/api/health-event")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ASKED_ALL_THE_TIME = ("/healthz", "/readyz")
 HOST_WORD = re.compile(r"[A-Za-z0-9.\[\]:_-]{1,255}")
+
+access = logging.getLogger("sparkcontrol.access")
 
 
 class SecurityHeaders:
@@ -46,6 +52,13 @@ class SecurityHeaders:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.request_id = _request_id(request)  # type: ignore[attr-defined]
+        began = time.monotonic()
+        with log_context.about(request_id=request.request_id):  # type: ignore[attr-defined]
+            response = self._answer(request)
+            _note(request, response, time.monotonic() - began)
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
         _forget_last_slash(request)
         response = _refuse_unsized_body(request) or _refuse_foreign_origin(request) or self.get_response(request)
         for name, value in HEADERS.items():
@@ -55,6 +68,20 @@ class SecurityHeaders:
         if request.path_info.startswith("/api/"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def _note(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+    """The access line. Without the query: people put secrets there."""
+    path = request.path_info
+    if path in ASKED_ALL_THE_TIME and response.status_code < 400:
+        return
+    told = {
+        "method": request.method,
+        "path": path,
+        "status": response.status_code,
+        "milliseconds": round(seconds * 1000, 1),
+    }
+    access.info("%s %s %s %s ms", *told.values(), extra={"access": told})
 
 
 def content_security_policy(request: HttpRequest) -> str:

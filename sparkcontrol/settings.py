@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from sparkcontrol import addresses, env, folders
+from sparkcontrol import addresses, env, folders, logs
 from sparkcontrol.database_url import Limits, database_from
 from sparkcontrol.redis_url import broker_from
 
@@ -170,10 +170,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 NUDGE_DIR = folders.socket_folder(DATA_DIR / "nudge")  # one datagram socket per listener, without REDIS_URL
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.text("SPARKCONTROL_LOG_LEVEL", "WARNING")},
-}
+LOGGING = logs.configuration(
+    env.choice("SPARKCONTROL_LOG_FORMAT", logs.FORMATS),
+    env.text("SPARKCONTROL_LOG_LEVEL", "WARNING"),
+    access=env.boolean("SPARKCONTROL_ACCESS_LOG", True),
+)

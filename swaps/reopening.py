@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from cluster import events
+from cluster import events, log_context
 from cluster.encryption import EncryptionError
 from cluster.models import Slot
 from cluster.refusals import Unavailable
@@ -62,6 +62,11 @@ def reopen(slot_id: int) -> None:
     slot = Slot.objects.with_sparks().filter(pk=slot_id, closed__isnull=False).first()
     if slot is None:
         return
+    with log_context.about(slot=slot.name):
+        _reopen(slot)
+
+
+def _reopen(slot: Slot) -> None:
     try:
         site = site_of(slot)
         fence = _raise_ours(slot, _highest(site))

@@ -12,6 +12,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from cluster import log_context
 from cluster.outages import DATABASE_AWAY
 from swaps import claims, outlasting, replacing, steps, warm
 from swaps.drive import Drive, drain
@@ -46,7 +47,8 @@ def drive(swap_id: int) -> None:
         log.warning("swap %s waits for the database: %s", swap_id, error)
         return
     while swap is not None:
-        swap = _drive(swap)
+        with log_context.about(swap=swap.pk, slot=swap.slot.name):
+            swap = _drive(swap)
 
 
 def _drive(swap: Swap) -> Swap | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from cluster.ssh.base import OutputLine, TransportError
 from cluster.ssh.command import Command
 from swaps.launcher import node_commands
-from swaps.logs.masking import mask_secrets
-from swaps.logs.splitting import LineSplitter, clean_line, split_timestamp
+from swaps.logs.masking import mask_cut, mask_secrets
+from swaps.logs.splitting import ELLIPSIS, LineSplitter, clean_line, split_timestamp
 from swaps.site import Site
 
 REOPEN_SECONDS = 0.5  # the log is not there yet, or the link dropped
@@ -118,12 +118,13 @@ class _Reader:
     def flush(self) -> None:
         for splitter in self._splitters.values():
             for line in splitter.flush():
-                self._pass_on(line)
+                self._pass_on(line, cut=True)
 
-    def _pass_on(self, line: str) -> None:
+    def _pass_on(self, line: str, *, cut: bool = False) -> None:
+        mask = mask_cut if cut or line.endswith(ELLIPSIS) else mask_secrets
         if not self._stamped:
             self._cursors[self._node] = str(int(self._cursors.get(self._node, "0")) + 1)
-            self._lines.put(NodeLine(self._node, "", mask_secrets(clean_line(line))))
+            self._lines.put(NodeLine(self._node, "", mask(clean_line(line))))
             return
         at, text = split_timestamp(clean_line(line))
         at = at or self._last_at  # a piece after a CR carries no timestamp of its own
@@ -132,4 +133,4 @@ class _Reader:
             return
         self._cursors[self._node] = max(at, self._cursors.get(self._node, ""))
         if text.strip():
-            self._lines.put(NodeLine(self._node, at, mask_secrets(text)))
+            self._lines.put(NodeLine(self._node, at, mask(text)))

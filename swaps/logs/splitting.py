@@ -3,7 +3,7 @@
 import re
 
 MAX_LINE_BYTES = 8192
-_ELLIPSIS = "…"
+ELLIPSIS = "…"
 _BREAKS = re.compile(r"[\r\n]+")
 
 _ESCAPES = re.compile(
@@ -63,5 +63,5 @@ def _capped(line: str) -> str:
     data = line.encode("utf-8", "surrogatepass")
     if len(data) <= MAX_LINE_BYTES:
         return line
-    room = MAX_LINE_BYTES - len(_ELLIPSIS.encode())
-    return data[:room].decode("utf-8", "ignore") + _ELLIPSIS
+    room = MAX_LINE_BYTES - len(ELLIPSIS.encode())
+    return data[:room].decode("utf-8", "ignore") + ELLIPSIS
