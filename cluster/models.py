@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from cluster import encryption
+from cluster.chores import Chore as Chore  # a room of its own; here, so that Django finds it
 from cluster.querysets import EventQuerySet, SlotQuerySet, SparkQuerySet
 from cluster.ssh.base import Address
 

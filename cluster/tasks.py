@@ -6,17 +6,15 @@ from celery import shared_task
 from django.utils import timezone
 
 from cluster import actions
-from cluster.models import Reading, Spark
+from cluster.models import Spark
 
 CLAIMED_FOR = timedelta(seconds=60)  # longer than a probe may take; a task worker that dies delays one probe by this
-KEEP_READINGS = timedelta(hours=24)
 
 
 @shared_task
 def probe_sparks(spark_ids: list[int]) -> None:
     """Begin to look at those whose probe is due and that no other task worker took."""
     actions.probe_side_by_side(claim(spark_ids))
-    prune(spark_ids)
 
 
 def claim(spark_ids: list[int]) -> list[Spark]:
@@ -25,8 +23,3 @@ def claim(spark_ids: list[int]) -> list[Spark]:
     until = now + CLAIMED_FOR  # to the microsecond, so it also says which ones we won
     Spark.objects.due(now).filter(pk__in=spark_ids).update(next_probe_at=until)
     return list(Spark.objects.filter(pk__in=spark_ids, next_probe_at=until))
-
-
-def prune(spark_ids: list[int]) -> None:
-    """Readings are for the charts of one hour; a day of them is kept."""
-    Reading.objects.filter(spark_id__in=spark_ids, at__lt=timezone.now() - KEEP_READINGS).delete()

@@ -56,6 +56,14 @@ def integer(name: str, default: int) -> int:
         raise BadEnvironment(f"{name} is {value!r}; write a whole number.") from None
 
 
+def days(name: str, default: int) -> int | None:
+    """None for 0: for ever."""
+    value = integer(name, default)
+    if 0 <= value <= 36500:
+        return value or None
+    raise BadEnvironment(f"{name} is {value}; write a number of days up to 36500, or 0 for ever.")
+
+
 def words(name: str, default: list[str]) -> list[str]:
     """A comma-separated list."""
     return [word.strip() for word in text(name).split(",") if word.strip()] or default

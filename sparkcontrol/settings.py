@@ -170,6 +170,16 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 NUDGE_DIR = folders.socket_folder(DATA_DIR / "nudge")  # one datagram socket per listener, without REDIS_URL
 
+# Days; None keeps it for ever (sparkcontrol/retention.py).
+KEEP_DAYS = {
+    "log": env.days("SPARKCONTROL_KEEP_LOG_DAYS", 30),
+    "events": env.days("SPARKCONTROL_KEEP_EVENTS_DAYS", 90),
+    "deliveries": env.days("SPARKCONTROL_KEEP_DELIVERIES_DAYS", 30),
+    "readings": env.days("SPARKCONTROL_KEEP_READINGS_DAYS", 1),
+    "lock_holds": env.days("SPARKCONTROL_KEEP_LOCK_HOLDS_DAYS", 365),
+    "sessions": 0,  # they say themselves when they end
+}
+
 LOGGING = logs.configuration(
     env.choice("SPARKCONTROL_LOG_FORMAT", logs.FORMATS),
     env.text("SPARKCONTROL_LOG_LEVEL", "WARNING"),

@@ -10,9 +10,11 @@ from typing import Any
 
 from celery import bootsteps
 from django.db import close_old_connections
+from django.utils import timezone
 
 from cluster import lookouts
 from cluster.messages import ByHand
+from sparkcontrol import retention
 from sparkcontrol.by_hand import Hands
 from swaps import reconciler, runner
 
@@ -77,6 +79,7 @@ def tick_once(queues: list[str], by_hand: ByHand | None = None) -> None:
     try:
         reconciler.tick(by_hand)
         lookouts.looked(queues)
+        retention.tick(timezone.now())
     except Exception:
         log.exception("The reconciler's look around failed; the next one comes in %s s.", PERIOD_SECONDS)
     finally:

@@ -11,7 +11,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -29,6 +29,7 @@ from services.webhooks.sending import Outcome, Sender
 CLAIM = timedelta(seconds=60)  # an attempt takes 15 s, and a resolver may take as long before it
 RENEW_SECONDS = 15.0
 AT_ONCE = 10  # endpoints, over all processes
+WAITS_FOR_SWITCHED_OFF = timedelta(days=7)
 SLICE_SECONDS = 20.0  # then others get their turn
 
 Clock = Callable[[], datetime]
@@ -200,9 +201,7 @@ def disable(endpoint: WebhookEndpoint, reason: str) -> None:
         )
 
 
-def forget_old(now: datetime, kept: Sequence[timedelta] = (timedelta(days=7), timedelta(days=30))) -> None:
-    """What waits for a switched-off endpoint is given up after 7 days; the log goes after 30."""
-    waits, logs = kept
-    stale = Delivery.objects.pending().filter(endpoint__enabled=False, due_since__lt=now - waits)
+def give_up_stale(now: datetime) -> None:
+    """What waits for a switched-off endpoint is given up after 7 days. The log goes later (sparkcontrol.retention)."""
+    stale = Delivery.objects.pending().filter(endpoint__enabled=False, due_since__lt=now - WAITS_FOR_SWITCHED_OFF)
     stale.update(status=DeliveryState.FAILED, ended_at=now)
-    Delivery.objects.exclude(status=DeliveryState.PENDING).filter(message__at__lt=now - logs).delete()

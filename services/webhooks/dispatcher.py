@@ -41,7 +41,7 @@ class Dispatcher:
             self._start(endpoint_id)
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY
-            delivery.forget_old(now)
+            delivery.give_up_stale(now)
             idempotency.forget_old()
 
     def run(self) -> None:

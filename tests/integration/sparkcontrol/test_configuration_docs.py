@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-READERS = {"text", "boolean", "integer", "words", "choice"}
+READERS = {"text", "boolean", "integer", "words", "choice", "days"}
 
 
 def read_by_the_house() -> set[str]:
