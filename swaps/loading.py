@@ -19,6 +19,7 @@ from swaps.logs.diagnosis import diagnose, unexplained
 from swaps.logs.following import LogFollowers, NodeLine
 from swaps.logs.progress import START, LoadState, observe
 from swaps.machine import Entry
+from swaps.memory_guard import MemoryWatch
 from swaps.models import Swap, SwapMessage
 from swaps.reboots import BootWatch
 from swaps.states import Status
@@ -43,6 +44,7 @@ class Loading:
     followers: LogFollowers
     container: str
     boots: BootWatch
+    memory: MemoryWatch
     state: LoadState = START
     _lines: deque[NodeLine] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     _unsaid: list[NodeLine] = field(default_factory=list)
@@ -59,6 +61,9 @@ class Loading:
             self._hear(self.followers.take(0.05 if self.state.startup_complete else 0.1))
             self.drive.pulse()
             self.boots.check()
+            self.memory.check()
+            if self.memory.has_news():
+                self._flush()
             proof = self._ask()
             if proof is not None:
                 return proof
@@ -90,11 +95,12 @@ class Loading:
         entries: list[Entry] = [(SwapMessage.Kind.LOG, {"node": line.node, "text": line.text}) for line in self._unsaid]
         fields: dict[str, object] = {"log_cursors": dict(self.followers.cursors)}
         swap = self.drive.swap
-        if (self.state.percent, self.state.detail) != (swap.percent, swap.progress):
+        if (self.state.percent, self.state.detail) != (swap.percent, swap.progress) or self.memory.has_news():
             fields |= {"percent": self.state.percent, "progress": self.state.detail}
             left = story.remaining_of(swap, timezone.now(), self.state.percent)
             data: dict[str, object] = {"percent": self.state.percent, "detail": self.state.detail}
             data["remaining_seconds"] = left.seconds if left else None
+            data["memory"] = self.memory.tell()
             entries.append((SwapMessage.Kind.PROGRESS, data))
         if entries:
             self.drive.say(*entries, **fields)

@@ -2,7 +2,7 @@
 
 from cluster.ssh.base import CommandResult
 from cluster.vllm_probe import VllmReading
-from swaps import launching, outsider_checks, preflight, reboots, replacing, serving
+from swaps import launching, memory_guard, outsider_checks, preflight, reboots, replacing, serving
 from swaps.catalog.definition import Definition
 from swaps.checks import CheckState
 from swaps.drive import Drive
@@ -11,6 +11,7 @@ from swaps.launcher import node_commands
 from swaps.launcher.node_reports import GoneReport, read_gone
 from swaps.loading import Loading
 from swaps.logs.following import LogFollowers, LogSource
+from swaps.memory_guard import MemoryWatch
 from swaps.models import Operation, ServingState, SwapMessage, restored
 from swaps.reboots import BootWatch, SparkRestarted
 from swaps.states import Status
@@ -96,9 +97,10 @@ def clean(drive: Drive) -> None:
     drive.outdate()  # or a launch that is still on its way would start a model after the swap was told to have failed
     drive.heeds_deadline = False  # a swap may be over because of it, and the Spark still wants to be left in order
     try:
-        awake = reboots.awake(drive.site)
+        awake = reboots.awake(drive)
         if drive.site.head in awake:
             launching.raise_fence(drive.site, drive.swap.fence)
+        memory_guard.disarm(drive, awake)
         stop_everywhere(drive, awake)
     except StepFailed as trouble:
         drive.progress(f"Could not tidy up: {trouble.cause.sentence}"[:200])
@@ -183,7 +185,11 @@ def _launch_outlasting(drive: Drive) -> None:
 
 def _launch(drive: Drive, definition: Definition) -> None:
     reboots.record(drive, definition)
-    launched = launching.launch(drive, definition)
+    memory_guard.arm(drive, definition)
+    try:
+        launched = launching.launch(drive, definition)
+    except StepFailed as failure:
+        raise memory_guard.explained(drive, definition, failure) from None
     lines = [(SwapMessage.Kind.LOG, {"node": line.node, "text": line.text}) for line in launched.lines]
     drive.say(*lines, plan=launched.plan, log_file=launched.log_file or "", log_cursors={})
 
@@ -193,11 +199,16 @@ def _watch(drive: Drive, definition: Definition) -> VllmReading:
     source = LogSource(container, drive.swap.log_file or None)
     nodes = (drive.site.head,) if source.file else drive.site.names_for(definition)
     watch = BootWatch(drive.site, drive.swap.boot_ids)
-    with LogFollowers(drive.site, nodes, source, drive.swap.log_cursors) as followers, watch:
-        loading = Loading(drive, definition, definition.served_names(), followers, container, watch)
+    memory_guard.rearm(drive, definition)
+    memory = MemoryWatch(drive, definition)
+    with LogFollowers(drive.site, nodes, source, drive.swap.log_cursors) as followers, watch, memory:
+        loading = Loading(drive, definition, definition.served_names(), followers, container, watch, memory)
         try:
             reading = loading.until_ready()
         except StepFailed as failure:
-            raise watch.explained(failure) from None
+            loading.finish()
+            raise memory_guard.explained(drive, definition, watch.explained(drive, failure)) from None
         loading.finish()
+        drive.say(*((SwapMessage.Kind.LOG, line) for line in memory.summary()))
+    memory_guard.disarm(drive, drive.site.names_for(definition))
     return reading
