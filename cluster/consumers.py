@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,19 +31,19 @@ class Source:
     topic: Callable[[int], str]
     reader: Callable[[int], live.Reader]
     begin: Callable[[int], int]  # position of a newcomer who names none; runs in a thread
-    message: Callable[[int, live.Row], dict[str, Any]]
+    text: live.Form  # the message as JSON
 
 
-def small(row: live.Row) -> dict[str, Any]:
+def small(row: live.Row) -> str:
     """The browser fetches what the event concerns, so nothing here needs a permission of its own."""
-    return {"type": "event", **{name: row.data[name] for name in ("id", "kind", "slot", "spark")}}
+    return json.dumps({"type": "event", **{name: row.data[name] for name in ("id", "kind", "slot", "spark")}})
 
 
 EVENTS = Source(
     topic=lambda _id: event_feed.TOPIC,
     reader=lambda _id: event_feed.read,
     begin=lambda _id: event_feed.newest(),
-    message=lambda _id, row: small(row),
+    text=small,
 )
 
 
@@ -103,10 +104,10 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             after = await database_sync_to_async(source.begin)(number)
         async with live.hub().watch(source.topic(number), source.reader(number), after=after) as watcher:
             while True:
-                row = await watcher.next(3600)
-                if row is not None:
-                    await self.send_json(source.message(number, row))
-                if row is not None and row.last:
+                rows = await watcher.rows(3600)
+                for row in rows:
+                    await self.send(text_data=row.text(source.text))
+                if rows and rows[-1].last:
                     self.watches.pop((name, number), None)
                     return
 

@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connections
@@ -26,6 +26,9 @@ QUEUE_ROWS = 2000  # per watcher; more than this waiting and it reads the rows a
 logger = logging.getLogger(__name__)
 
 
+Form = Callable[["Row"], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One thing to tell, at position `seq` of its topic. `merges`: only the newest of several in a row matters."""
@@ -35,6 +38,13 @@ class Row:
     data: dict[str, Any]
     merges: bool = False
     last: bool = False  # nothing follows
+    _texts: dict[Form, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def text(self, form: Form) -> str:
+        """The row as `form` writes it: once, for all who watch."""
+        if form not in self._texts:
+            self._texts[form] = form(self)
+        return self._texts[form]
 
 
 Reader = Callable[[int, int], Sequence[Row]]
@@ -63,6 +73,13 @@ class Watcher:
                 while not self._queue:
                     await self._catch_up() if self not in self._topic.watchers else await self._wait()
         return self._queue.popleft() if self._queue else None
+
+    async def rows(self, timeout: float) -> list[Row]:
+        """The next row and all that wait behind it; none when nothing came for `timeout` seconds."""
+        row = await self.next(timeout)
+        found = [row, *self._queue] if row else []
+        self._queue.clear()
+        return found
 
     async def _wait(self) -> None:
         self._rung.clear()

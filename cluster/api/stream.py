@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from django.db import connections
+from django.db import close_old_connections
 from django.http import HttpRequest, StreamingHttpResponse
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
@@ -40,7 +40,7 @@ class PlainText(BaseRenderer):
 
 def event_stream(topic: str, reader: live.Reader, after: int) -> StreamingHttpResponse:
     """The topic's rows from behind position `after` as server-sent events; closes after the last one."""
-    connections.close_all()  # the hub reads with its own; this thread would keep one open as long as the client stays
+    close_old_connections()  # the view ends here; Django would only do it once the client has left
     response = StreamingHttpResponse(events(topic, reader, after), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"  # nginx would hold the lines back
@@ -51,14 +51,14 @@ async def events(topic: str, reader: live.Reader, after: int) -> AsyncIterator[b
     yield f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
     async with live.hub().watch(topic, reader, after=after) as watcher:
         while True:
-            row = await watcher.next(HEARTBEAT_SECONDS)
-            yield b": still here\n\n" if row is None else _encode(row)
-            if row is not None and row.last:
+            rows = await watcher.rows(HEARTBEAT_SECONDS)
+            yield "".join(row.text(_event) for row in rows).encode() or b": still here\n\n"
+            if rows and rows[-1].last:
                 return
 
 
-def _encode(row: live.Row) -> bytes:
-    return f"id: {row.seq}\nevent: {row.kind}\ndata: {json.dumps(row.data)}\n\n".encode()
+def _event(row: live.Row) -> str:
+    return f"id: {row.seq}\nevent: {row.kind}\ndata: {json.dumps(row.data)}\n\n"
 
 
 def resume_after(request: HttpRequest) -> int:

@@ -1,5 +1,6 @@
 """A swap's messages as rows of the live feed."""
 
+import json
 from typing import Any
 
 from cluster import live
@@ -29,5 +30,5 @@ SWAP = Source(
     topic=topic_of,
     reader=reader_of,
     begin=lambda _id: 0,  # a viewer wants the story from its start
-    message=lambda _id, row: {"type": row.kind, **row.data},
+    text=lambda row: json.dumps({"type": row.kind, **row.data}),
 )
