@@ -24,6 +24,7 @@ class RequestThreads(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._free: list[ThreadSensitiveContext] = []
+        self._lent: set[ThreadSensitiveContext] = set()
 
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: ARG002 - it is synchronous whatever is asked
         super().load_middleware(is_async=False)
@@ -33,7 +34,7 @@ class RequestThreads(ASGIHandler):
     async def __call__(
         self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
-        context = self._free.pop() if self._free else ThreadSensitiveContext()
+        context = self._lend()
         token = SyncToAsync.thread_sensitive_context.set(context)
         try:
             receive = hanging_up.listening(scope, receive)
@@ -42,7 +43,22 @@ class RequestThreads(ASGIHandler):
             SyncToAsync.thread_sensitive_context.reset(token)
             self._hand_back(context)
 
+    async def send_response(self, response: HttpResponseBase, send: Callable[[Any], Awaitable[None]]) -> None:
+        """A viewer may stay for hours and is served by the event loop alone: the request's thread goes back before."""
+        if getattr(response, "is_async", False):
+            self._hand_back(SyncToAsync.thread_sensitive_context.get())
+            SyncToAsync.thread_sensitive_context.set(ThreadSensitiveContext())  # for what closes the response
+        await super().send_response(response, send)
+
+    def _lend(self) -> ThreadSensitiveContext:
+        context = self._free.pop() if self._free else ThreadSensitiveContext()
+        self._lent.add(context)
+        return context
+
     def _hand_back(self, context: ThreadSensitiveContext) -> None:
+        if context not in self._lent:
+            return
+        self._lent.discard(context)
         if len(self._free) < KEPT:
             self._free.append(context)
             return
