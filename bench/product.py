@@ -108,11 +108,12 @@ class Product:
         answer = self.api.post(path, json=body)
         if answer.status_code != 202:
             raise SystemExit(f"{path} answered {answer.status_code}: {answer.text}")
-        for kind, data in self._events(f"/api/swap/{answer.json()['id']}/stream"):
+        for kind, data in self.events(f"/api/swap/{answer.json()['id']}/stream"):
             watched.hear(kind, data)
         return watched
 
-    def _events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """A server-sent stream until its `end`."""
         with self.client() as listener, listener.stream("GET", path, timeout=300) as answer:
             kind = ""
             for line in answer.iter_lines():
