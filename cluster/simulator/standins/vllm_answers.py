@@ -8,6 +8,7 @@ import os
 import time
 
 from cluster.simulator.standins.vllm_metrics import Counters, metrics_text
+from cluster.simulator.standins.vllm_prefixes import Prefixes, tokens_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Answers:
         self._keys = flags.given.get("api-key") or [k for k in [os.environ.get("VLLM_API_KEY", "")] if k]
         self._launch = launch
         self._counters = Counters()
+        self._prefixes = Prefixes(not flags.has("no-enable-prefix-caching"))
+        self._details = flags.has("enable-prompt-tokens-details")
         self._serial = 0
 
     async def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -82,11 +85,11 @@ class Answers:
         if not given:
             return 400, JSON, _error("Field required", "BadRequestError", "messages" if chat else "prompt", 400)
         words = SENTENCE.format(model=name).split(" ")[:limit]
-        usage = self._usage(len(json.dumps(given)) // 4 + 1, len(words))
+        usage = self._usage(json.dumps(given), len(words))
         finish = "length" if len(words) == limit else "stop"
         if request.get("stream"):
             wants_usage = bool((request.get("stream_options") or {}).get("include_usage"))
-            return 200, SSE, self._stream(chat, name, words, finish, usage if wants_usage else None)
+            return 200, SSE, self._stream(chat, name, words, finish, usage, wants_usage)
         self._counters.running += 1
         await self._next_token()
         self._finish(usage, finish)
@@ -104,9 +107,12 @@ class Answers:
         while self._wedged:
             await asyncio.sleep(WEDGED_LOOK_SECONDS)
 
-    @staticmethod
-    def _usage(prompt: int, completion: int) -> dict[str, int]:
-        return {"prompt_tokens": prompt, "total_tokens": prompt + completion, "completion_tokens": completion}
+    def _usage(self, prompt: str, completion: int) -> dict[str, Any]:
+        """The details only with --enable-prompt-tokens-details, and only when something came from the cache."""
+        count, cached = tokens_of(prompt), self._prefixes.read(prompt)
+        self._counters.look_up(count, cached)
+        usage = {"prompt_tokens": count, "total_tokens": count + completion, "completion_tokens": completion}
+        return {**usage, "prompt_tokens_details": {"cached_tokens": cached} if self._details and cached else None}
 
     def _envelope(self, chat: bool, name: str, streaming: bool) -> dict[str, Any]:
         self._serial += 1
@@ -119,7 +125,7 @@ class Answers:
         }
 
     async def _stream(
-        self, chat: bool, name: str, words: list[str], finish: str, usage: dict[str, int] | None
+        self, chat: bool, name: str, words: list[str], finish: str, usage: dict[str, Any], wants_usage: bool
     ) -> AsyncIterator[bytes]:
         envelope = self._envelope(chat, name, True)
         self._counters.running += 1
@@ -132,13 +138,13 @@ class Answers:
                 role = {"role": "assistant"} if index == 0 else {}
                 choice |= {"delta": {**role, "content": text}} if chat else {"text": text}
                 yield _event({**envelope, "choices": [choice]})
-            if usage:
+            if wants_usage:
                 yield _event({**envelope, "choices": [], "usage": usage})
             yield b"data: [DONE]\n\n"
         finally:
-            self._finish(usage or self._usage(8, len(words)), finish)
+            self._finish(usage, finish)
 
-    def _finish(self, usage: dict[str, int], finish: str) -> None:
+    def _finish(self, usage: dict[str, Any], finish: str) -> None:
         self._counters.finish(usage["prompt_tokens"], usage["completion_tokens"], finish)
 
     def busy_line(self) -> str:
@@ -150,7 +156,7 @@ class Answers:
         return (f"Engine 000: Avg prompt throughput: {rate:.1f} tokens/s, "
             f"Avg generation throughput: {rate:.1f} tokens/s, "
                 f"Running: {counters.running} reqs, Waiting: 0 reqs, GPU KV cache usage: {counters.cache_use():.1f}%, "
-                "Prefix cache hit rate: 0.0%")  # fmt: skip
+                f"Prefix cache hit rate: {counters.hit_rate():.1f}%")  # fmt: skip
 
     def forget_rates(self) -> None:
         self._counters.recent_tokens = 0

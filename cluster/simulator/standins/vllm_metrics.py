@@ -24,6 +24,8 @@ class Counters:
     def __init__(self) -> None:
         self.running = 0
         self.prompt_tokens = 0
+        self.looked_up_tokens = 0  # in the prefix cache, when a request begins
+        self.cached_tokens = 0  # of them were there
         self.generated_tokens = 0
         self.recent_tokens = 0
         self.finished: dict[str, int] = {"stop": 0, "length": 0, "abort": 0}
@@ -34,6 +36,13 @@ class Counters:
         self.generated_tokens += generated
         self.recent_tokens += generated
         self.finished[reason] += 1
+
+    def look_up(self, prompt: int, cached: int) -> None:
+        self.looked_up_tokens += prompt
+        self.cached_tokens += cached
+
+    def hit_rate(self) -> float:
+        return 100 * self.cached_tokens / self.looked_up_tokens if self.looked_up_tokens else 0.0
 
     def cache_use(self) -> float:
         return min(100.0, 0.4 * self.running)
@@ -51,8 +60,8 @@ def metrics_text(name: str, counters: Counters, model: Model, running: int) -> s
         *_one("vllm:cache_config_info", "gauge",
               f'block_size="16",num_gpu_blocks="{model.cache_tokens // 16}",engine="0"', 1),
         *_one("vllm:num_preemptions_total", "counter", labels, 0),
-        *_one("vllm:prefix_cache_queries_total", "counter", labels, counters.prompt_tokens),
-        *_one("vllm:prefix_cache_hits_total", "counter", labels, 0),
+        *_one("vllm:prefix_cache_queries_total", "counter", labels, counters.looked_up_tokens),
+        *_one("vllm:prefix_cache_hits_total", "counter", labels, counters.cached_tokens),
         *_one("vllm:prompt_tokens_total", "counter", labels, counters.prompt_tokens),
         *_one("vllm:generation_tokens_total", "counter", labels, counters.generated_tokens),
         "# TYPE vllm:request_success_total counter",

@@ -47,7 +47,9 @@ def test_a_prefix_is_sent_twice_and_its_words_are_not_kept(slot: Slot, swap_to: 
 
     assert warm.state is Status.READY, warm.diagnosis
     assert warm.result["again_seconds"] > 0
-    assert (warm.result["cached_tokens"], warm.result["cached_tokens_from"]) == (0, "metrics")  # simulated: no cache
+    cached, prompt = warm.result["cached_tokens"], warm.result["prompt_tokens"]
+    assert warm.result["cached_tokens_from"] == "metrics" and prompt - 32 < cached < prompt
+    assert warm.progress.endswith(f" with {cached} of {prompt} tokens from the cache.")
     assert warm.options == {"kind": PREFIX}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -93,6 +94,23 @@ def test_it_streams(sparks: Simulator) -> None:
     assert chunks[-1]["usage"]["completion_tokens"] == len(chunks) - 1
     status, text = sparks.http(1, "/v1/completions", {"model": "org/model-7B", "prompt": "hi", "max_tokens": 3})
     assert json.loads(text)["choices"][0]["text"].startswith("This")
+
+
+@pytest.mark.parametrize(
+    ("flags", "caches", "tells"),
+    [("", True, False), ("--enable-prompt-tokens-details", True, True), ("--no-enable-prefix-caching", False, False)],
+)
+def test_a_repeated_prefix_comes_from_the_cache(sparks: Simulator, flags: str, caches: bool, tells: bool) -> None:
+    serve(sparks, flags)
+    sparks.wait_ready()
+    body = {"model": "org/model-7B", "messages": [{"role": "system", "content": "Be brief. " * 100}], "max_tokens": 1}
+    first, again = (json.loads(sparks.http(1, "/v1/chat/completions", body)[1])["usage"] for _ in range(2))
+
+    hits = re.search(r"vllm:prefix_cache_hits_total\{[^}]*\} (\S+)", sparks.http(1, "/metrics")[1])
+    cached = int(float(hits[1])) if hits else -1
+    assert first["prompt_tokens_details"] is None
+    assert (cached > 0) is caches and cached % 16 == 0 and cached < again["prompt_tokens"]
+    assert again["prompt_tokens_details"] == ({"cached_tokens": cached} if tells else None)
 
 
 def test_health_metrics_version_and_the_api_key(sparks: Simulator) -> None:
