@@ -18,6 +18,7 @@ from swaps import lock_views as locks
 from swaps import model_views as models
 from swaps import plan_views as plan
 from swaps import schedule_views as schedules
+from swaps import truth_views as truth
 from swaps import views as swaps
 from swaps import warm_views as warm
 
@@ -65,6 +66,7 @@ urlpatterns = [
     page("swaps/<int:swap_id>/cancel", swaps.swap_cancel, "swap-cancel"),
     page("swaps/<int:swap_id>/retry", swaps.swap_retry, "swap-retry"),
     page("slots/<str:name>/stop", swaps.slot_stop, "slot-stop"),
+    page("slots/<str:name>/adopt", truth.slot_adopt, "slot-adopt"),
     page("slots/<str:name>/warm", warm.slot_warm, "slot-warm"),
     page("slots/<str:name>/lock", locks.lock_page, "lock"),
     page("slots/<str:name>/lock/take", locks.lock_take, "lock-take"),

@@ -7,9 +7,9 @@ from typing import Any
 from django.db.models.functions import Lower
 
 from cluster.badges import Badge
-from cluster.models import Slot
+from cluster.models import Slot, Spark, SshState
 from cluster.templatetags import show
-from swaps import badges
+from swaps import badges, hero_truth
 from swaps.models import ModelDefinition, Operation, Serving, ServingState, Swap, SwapMessage
 from swaps.states import Status
 from swaps.story import Story, tell
@@ -59,7 +59,9 @@ class Hero:
     failure: Swap | None
     metrics: list[Metric]
     nodes: list[NodeMemory]
-    outside: bool
+    outside: bool  # what serves is in no catalog
+    drift: hero_truth.DriftNotice | None
+    wedged: hero_truth.WedgedNotice | None
     warm: Swap | None  # the newest warm-up of what serves
 
     @property
@@ -88,19 +90,23 @@ class Hero:
 def of_slot(slot: Slot, now: datetime) -> Hero:
     active = Swap.objects.active().filter(slot=slot).for_pages().first()
     serving = Serving.objects.filter(slot=slot).first()
-    failure = None if active else _recent_failure(slot, now)
+    drift = None if active else hero_truth.drift_of(slot, serving)
+    wedged = None if active else hero_truth.wedged_of(slot, serving)
+    failure = None if active or drift else _recent_failure(slot, now)
     kind = _kind(serving, active, failure)
     return Hero(
         slot=slot,
         kind=kind,
-        badge=_badge(kind, serving, active),
+        badge=_true_badge(kind, drift, wedged) or _badge(kind, serving, active),
         serving=serving,
         running=watch(active, now) if active else None,
         failure=failure,
         metrics=_metrics(serving) if serving and kind == "serving" else [],
-        nodes=[NodeMemory(s.name, s.reading.get("mem_available_bytes")) for s in slot.sparks()],
+        nodes=[NodeMemory(s.name, _memory_of(s)) for s in slot.sparks()],
         warm=_last_warm(slot, serving, now) if kind == "serving" else None,
         outside=bool(serving and not serving.model_key and serving.state == ServingState.SERVING),
+        drift=drift,
+        wedged=wedged,
     )
 
 
@@ -171,6 +177,18 @@ def _kind(serving: Serving | None, active: Swap | None, failure: Swap | None) ->
     if serving.state == ServingState.IDLE and failure:
         return "failed"
     return serving.state
+
+
+def _true_badge(
+    kind: str, drift: hero_truth.DriftNotice | None, wedged: hero_truth.WedgedNotice | None
+) -> Badge | None:
+    if wedged:
+        return hero_truth.WEDGED
+    return drift.badge if drift and kind in ("serving", "idle") else None
+
+
+def _memory_of(spark: Spark) -> int | None:
+    return spark.reading.get("mem_available_bytes") if spark.ssh_state == SshState.UP else None
 
 
 def _badge(kind: str, serving: Serving | None, active: Swap | None) -> Badge:

@@ -13,7 +13,7 @@ from cluster.messages import ByHand, post
 from cluster.models import Slot, Spark
 from cluster.outages import DATABASE_AWAY
 from cluster.tasks import probe_sparks
-from swaps import locks, reopening, tasks
+from swaps import locks, relaunching, reopening, tasks
 from swaps.models import Swap
 from swaps.schedules import firing
 
@@ -31,6 +31,7 @@ def tick(by_hand: ByHand | None = None) -> None:
     _unless_away("locks", locks.expire_lapsed)
     _unless_away("schedules", lambda: firing.fire_due(timezone.now()))
     _unless_away("probes", lambda: ring_for_probes(by_hand))
+    _unless_away("wedged models", relaunching.relaunch_wedged)
     _unless_away("closed slots", lambda: ring_for_closed_slots(by_hand))
 
 

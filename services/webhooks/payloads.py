@@ -5,9 +5,11 @@ from typing import Any
 from django.conf import settings
 
 from cluster.models import Event
-from services.webhooks.types import DRIFT, OPERATION, TYPES, operation_of, outward
+from services.webhooks.types import DRIFT, OPERATION, TYPES, WEDGED, operation_of, outward
 from swaps import story
 from swaps.models import Swap, restored
+
+WHO_RUNS = ("container", "image", "kind", "labels", "started_at", "started_by")
 
 
 def payload(event: Event) -> tuple[str, dict[str, Any]] | None:
@@ -19,8 +21,9 @@ def payload(event: Event) -> tuple[str, dict[str, Any]] | None:
     facts = {**event.data, **_own(event), "link": f"{settings.SPARKCONTROL_URL}/"}
     if fields is OPERATION:
         facts |= _operation(event)
-    elif fields is DRIFT and event.slot:
+    elif (fields is DRIFT or fields is WEDGED) and event.slot:
         facts |= {"base_url": event.slot.base_url, "model": event.data.get("model") or None}
+        facts |= {"who": _who(event), "diagnosis": _drift_diagnosis(event)}
     return name, {field: facts.get(field) for field in fields}
 
 
@@ -55,6 +58,16 @@ def _operation(event: Event) -> dict[str, Any]:
         "diagnosis": _diagnosis(swap) if ended else None,
         "link": f"{settings.SPARKCONTROL_URL}/swaps/{swap.pk}/",
     }
+
+
+def _who(event: Event) -> dict[str, Any] | None:
+    told = event.data.get("who") or {}
+    return {name: told[name] for name in WHO_RUNS if name in told} or None
+
+
+def _drift_diagnosis(event: Event) -> dict[str, Any] | None:
+    told = event.data.get("diagnosis") or {}
+    return {name: told[name] for name in ("code", "sentence", "remedy", "evidence") if name in told} or None
 
 
 def _served_ids(swap: Swap) -> list[str]:

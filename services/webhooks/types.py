@@ -64,12 +64,40 @@ SCHEDULE = {
     "sequence": "number of the event; grows",
     "link": "page of the overview",
 }
-DRIFT = {
+SERVES = {
     **SLOT,
     "state": "serving or idle",
     "model": "key of the catalog entry that serves now; null when none or not in the catalog",
     "served_ids": "ids vLLM answers to",
     "base_url": "where applications reach vLLM, without a trailing slash",
+}
+DRIFT = {
+    **SERVES,
+    "kind": "other-model, started, replaced, stopped, crashed or restarted; null when there is no drift any more",
+    "since": "moment of the first difference; null when there is no drift any more",
+    "node": "name of the Spark it happened on; null when there is no drift any more",
+    "believed": "model, model_label, served_ids and swap of what should serve; null when there is no drift any more",
+    "who": "container, image, kind, labels, started_at and started_by of what runs instead; null when not known",
+    "exit_code": "of vLLM, when it was the container's main process and ended; null otherwise",
+    "diagnosis": "null, or code, sentence, remedy and evidence of a model that ended by itself",
+    **WHO,
+    "sequence": "number of the event; grows",
+    "link": "page of the overview",
+}
+WEDGED = {
+    **SERVES,
+    "running": "requests in work",
+    "waiting": "requests that wait",
+    "wedged_since": "moment of the last token; null once they move again",
+    "sequence": "number of the event; grows",
+    "link": "page of the overview",
+}
+REBOOT = {
+    "spark": "name of the Spark",
+    "boot_id_before": "of the run that ended",
+    "boot_id": "of the one that runs now",
+    "last_seen_at": "moment of the last answer before; null when it is not known",
+    "restarted_at": "moment the Spark came up, by its own uptime",
     "sequence": "number of the event; grows",
     "link": "page of the overview",
 }
@@ -115,6 +143,12 @@ TYPES: dict[str, EventType] = {
         EventType("lock.expired", "the swap lock ran out", "Reservation ran out", "warning", LOCK),
         EventType("lock.forced", "the swap lock was taken away", "Reservation taken away", "warning", LOCK),
         EventType("model.drifted", "what serves changed without a swap", "Model drifted", "warning", DRIFT),
+        EventType("model.crashed", "the model ended by itself", "Model crashed", "error", DRIFT),
+        EventType("model.back", "what serves is again what should", "Model back", "info", DRIFT),
+        EventType("model.adopted", "somebody accepted what serves", "Model adopted", "info", DRIFT),
+        EventType("model.wedged", "a model is up and asked, and makes no token", "Model wedged", "error", WEDGED),
+        EventType("model.unwedged", "its tokens move again", "Model moves again", "info", WEDGED),
+        EventType("spark.rebooted", "a Spark restarted", "Spark restarted", "warning", REBOOT),
         EventType("schedule.fired", "a run began", "Schedule ran", "info", SCHEDULE),
         EventType("schedule.done", "what a run began is done", "Scheduled run done", "info", SCHEDULE),
         EventType("schedule.refused", "a run was refused", "Scheduled run refused", "warning", SCHEDULE),
@@ -139,10 +173,6 @@ def outward(kind: str, data: Mapping[str, Any]) -> str | None:
     if prefix in ("swap", "warm") and word in ("accepted", "ended"):
         end = ENDS.get(str(data.get("status")), "failed") if word == "ended" else word
         name = f"{operation_of(data)}.{end}"
-    elif kind == "serving.changed":
-        # Not knowing is no drift: the Spark does not answer. Nor is what follows a start: that is the swap's story.
-        drifted = data.get("state") in ("serving", "idle") and data.get("was") != "starting"
-        name = "model.drifted" if drifted else ""
     else:
         name = kind
     name = PROJECT_NAMES.get(name, name)

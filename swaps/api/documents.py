@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from cluster.api.serializers import moment
 from cluster.models import Slot
+from swaps.api.drift_shape import drift_document
 from swaps.lock_view import in_short
-from swaps.models import ModelDefinition, Serving, Swap
+from swaps.models import ModelDefinition, Serving, ServingState, Swap
 from swaps.states import Status, phase_label
 from swaps.story import PhaseTime, Story, tell
 
@@ -100,13 +101,14 @@ def serving_document(serving: Serving | None) -> dict[str, Any]:
         serving = Serving()
     return {
         "state": serving.state,
-        "model": serving.model_key or None,
+        "model": (serving.model_key if serving.state != ServingState.UNKNOWN else "") or None,
         "model_label": serving.model_label,
         "served_ids": serving.served_ids,
         "max_model_len": serving.max_model_len,
         "since": moment(serving.since),
         "checked_at": moment(serving.checked_at),
         "problem": serving.problem,
+        "wedged_since": moment(serving.wedged_since),
         "metrics": serving.metrics,
     }
 
@@ -133,6 +135,7 @@ def slot_document(slot: Slot, serving: Serving | None, active: Swap | None) -> d
         "relaunches_per_hour": slot.relaunches_per_hour,
         "base_url": slot.base_url,
         "serving": serving_document(serving),
+        "drift": drift_document(serving),
         "active_swap": active_document(active),
         "url": f"/api/slots/{slot.name}",
     }

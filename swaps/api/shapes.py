@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from cluster.models import ForeignPolicy, Launcher
 from cluster.slot_help import HELP
+from swaps.api.drift_shape import DriftSerializer
 from swaps.models import Operation, ServingState, Trigger
 from swaps.states import Status
 
@@ -91,13 +92,16 @@ class ExaminationSerializer(serializers.Serializer[Any]):
 
 class ServingSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=ServingState.values)
-    model = serializers.CharField(allow_null=True, help_text="Null while what serves is not in the catalog.")
-    model_label = serializers.CharField()
+    model = serializers.CharField(
+        allow_null=True, help_text="Null while what serves is not known, or not in the catalog."
+    )
+    model_label = serializers.CharField(help_text="Of what was seen last, while it is not known.")
     served_ids = serializers.ListField(child=serializers.CharField())
     max_model_len = serializers.IntegerField(allow_null=True)
     since = serializers.DateTimeField(allow_null=True)
     checked_at = serializers.DateTimeField(allow_null=True)
-    problem = serializers.CharField()
+    problem = serializers.CharField(help_text="Why it is not known, or does not serve.")
+    wedged_since = serializers.DateTimeField(allow_null=True, help_text="Up and asked, and no token comes.")
     metrics = serializers.DictField()
 
 
@@ -129,6 +133,7 @@ class SlotSerializer(serializers.Serializer[Any]):
     relaunches_per_hour = serializers.IntegerField(help_text=HELP["relaunches_per_hour"])
     base_url = serializers.CharField(help_text="Where vLLM itself answers.")
     serving = ServingSerializer()
+    drift = DriftSerializer(allow_null=True, help_text="What differs from what should be; POST adopt accepts it.")
     active_swap = ActiveSwapSerializer(allow_null=True)
     url = serializers.CharField()
 
@@ -183,6 +188,7 @@ class StatusSlotSerializer(serializers.Serializer[Any]):
     sparks = serializers.ListField(child=serializers.CharField(), help_text="Head first.")
     base_url = serializers.CharField()
     serving = ServingSerializer()
+    drift = DriftSerializer(allow_null=True, help_text="What differs from what should be; POST adopt accepts it.")
     active_swap = ActiveSwapSerializer(allow_null=True)
 
 

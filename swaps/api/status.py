@@ -12,6 +12,7 @@ from cluster.api.serializers import moment
 from cluster.api.views import HouseView
 from cluster.models import Slot, SlotWorker, Spark, SshState
 from swaps.api.documents import active_document, serving_document
+from swaps.api.drift_shape import drift_document
 from swaps.api.shapes import StatusSerializer
 from swaps.models import Swap
 
@@ -79,5 +80,6 @@ def _slot(slot: Slot, sparks: list[str], active: Swap | None) -> dict[str, Any]:
         "sparks": sparks,
         "base_url": slot.base_url,
         "serving": serving_document(getattr(slot, "serving", None)),
+        "drift": drift_document(getattr(slot, "serving", None)),
         "active_swap": active_document(active),
     }

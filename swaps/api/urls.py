@@ -1,6 +1,6 @@
 from django.urls import path
 
-from swaps.api import lock, models, schedules, slots, status, streams, swaps, warm
+from swaps.api import drift, lock, models, schedules, slots, status, streams, swaps, warm
 
 urlpatterns = [
     path("api/status", status.StatusView.as_view()),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/swap/<str:model>/validate", swaps.ValidateView.as_view()),
     path("api/slots", slots.SlotsView.as_view()),
     path("api/slots/<str:name>", slots.SlotView.as_view()),
+    path("api/slots/<str:name>/adopt", drift.SlotAdoptView.as_view()),
     path("api/slots/<str:name>/stop", slots.SlotStopView.as_view()),
     path("api/slots/<str:name>/warm", warm.SlotWarmView.as_view()),
     path("api/schedules", schedules.SchedulesView.as_view()),

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from services.webhooks import bodies
-from services.webhooks.types import DRIFT, ENDPOINT, LOCK, OPERATION, SCHEDULE, TYPES
+from services.webhooks.types import DRIFT, ENDPOINT, LOCK, OPERATION, REBOOT, SCHEDULE, TYPES, WEDGED
 
 TEXT = (Path(__file__).resolve().parents[4] / "docs" / "webhooks.md").read_text()
 SECTIONS = {
     "data of swaps, stops and warm-ups": OPERATION,
     "data of lock.*": LOCK,
     "data of schedule.*": SCHEDULE,
-    "data of model.drifted": DRIFT,
+    "data of model.drifted, model.crashed, model.back and model.adopted": DRIFT,
+    "data of model.wedged and model.unwedged": WEDGED,
+    "data of spark.rebooted": REBOOT,
     "data of endpoint.disabled and ping": ENDPOINT,
 }
 
