@@ -35,6 +35,7 @@ COUNTS = (100, 1000)
 KINDS = {"sse": "server-sent events", "websocket": "WebSockets"}
 MODELS = ("qwen3.6-35b-a3b-nvfp4", "glm-4.7-flash-awq")
 SETTLE_SECONDS = 1.0
+ENTER_PER_SECOND = 40  # so many viewers come in on a busy machine
 SPARE_FILES = 200
 PRINTED = re.compile(r"Materialized parameter block \d+ at ([0-9.]+)")
 
@@ -109,7 +110,7 @@ def signed_in(product: Product) -> str:
 
 def watch(product: Product, kind: str, count: int, cookie: str, seconds: float, model: str) -> dict[str, float]:
     """One swap, watched by `count` and the three odd ones from its first second to its end."""
-    enter = count / 100  # so many seconds it takes them to come in
+    enter = count / ENTER_PER_SECOND
     talk(product, LINES_PER_SECOND, seconds + enter)
     answer = product.api.post("/api/swap", json={"model": model})
     answer.raise_for_status()
@@ -138,6 +139,8 @@ def compare(story: dict[int, dict[str, Any]], crowd: list[Viewer], since: float)
     written = {seq: datetime.fromisoformat(row["at"]).timestamp() for seq, row in story.items()}
     printed = {seq: float(found[1]) for seq, row in story.items() if (found := PRINTED.search(row.get("text", "")))}
     lines = {seq for seq, row in story.items() if row["kind"] == "log" and written[seq] > since}
+    if not lines:
+        raise SystemExit("The load was over before all viewers were connected; try --seconds with more.")
     arrived = [(seq, at) for viewer in crowd if viewer.habit == "steady" for seq, _, at in viewer.rows if seq in lines]
     late = [(at - written[seq]) * 1000 for seq, at in arrived]
     whole = [(at - printed[seq]) * 1000 for seq, at in arrived if seq in printed]

@@ -25,6 +25,7 @@ class RequestThreads(ASGIHandler):
         super().__init__()
         self._free: list[ThreadSensitiveContext] = []
         self._lent: set[ThreadSensitiveContext] = set()
+        self._closing = ThreadSensitiveContext()  # one thread in which all streams are closed
 
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: ARG002 - it is synchronous whatever is asked
         super().load_middleware(is_async=False)
@@ -47,7 +48,7 @@ class RequestThreads(ASGIHandler):
         """A viewer may stay for hours and is served by the event loop alone: the request's thread goes back before."""
         if getattr(response, "is_async", False):
             self._hand_back(SyncToAsync.thread_sensitive_context.get())
-            SyncToAsync.thread_sensitive_context.set(ThreadSensitiveContext())  # for what closes the response
+            SyncToAsync.thread_sensitive_context.set(self._closing)
         await super().send_response(response, send)
 
     def _lend(self) -> ThreadSensitiveContext:
