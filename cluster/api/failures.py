@@ -11,6 +11,11 @@ from django.template.loader import render_to_string
 from cluster.api import problems
 from cluster.outages import DATABASE_AWAY
 
+FOR_PEOPLE = {  # where the words for programs would be no help
+    400: "The request could not be understood. Go back, reload the page and try again.",
+    404: "There is nothing at this address. It may have been removed since, or the link is not quite right.",
+}
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return answer(request, 413 if isinstance(exception, RequestDataTooBig) else 400)
@@ -43,7 +48,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
 
 def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
     if _wants_page(request):
-        return _page(request, status, detail or problems.SENTENCES[status])
+        return _page(request, status, detail or FOR_PEOPLE.get(status) or problems.SENTENCES[status])
     return problems.plain(request, status, detail=detail)
 
 

@@ -190,3 +190,16 @@ def test_a_page_that_cannot_be_is_400(api: Api, query: str) -> None:
     assert answer.status_code in (200, 400)
     if query.startswith("limit"):
         assert answer.status_code == 400
+
+
+def test_people_who_lost_their_way_get_links_and_programs_a_problem(api: Api) -> None:
+    client = api("read")
+    page = client.get("/models-of-old/", headers={"Accept": "text/html,application/xhtml+xml"})
+    assert page.status_code == 404 and "/api/docs" not in page.text
+    for address in ("/", "/models/", "/swaps/"):
+        assert f'href="{address}"' in page.text
+
+    for path, accept in (("/models-of-old/", "application/json"), ("/api/nothing", "text/html")):
+        answer = client.get(path, headers={"Accept": accept})
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert "/api/docs lists what there is" in answer.json()["detail"]
