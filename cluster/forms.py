@@ -62,9 +62,7 @@ class SlotForm(forms.Form):
         label="Memory floor (GiB)",
         help_text=HELP["memory_floor_gib"],
     )
-    drop_caches = forms.BooleanField(
-        required=False, label="Drop the page cache before a load", help_text=HELP["drop_caches"]
-    )
+    drop_caches = forms.BooleanField(required=False, label="Drop the page cache", help_text=HELP["drop_caches"])
     foreign_gpu_users = forms.ChoiceField(
         required=False, choices=ForeignPolicy, label="Others on the GPU", help_text=HELP["foreign_gpu_users"]
     )

@@ -6,8 +6,8 @@ HELP = {
     "port": "Blank means 8888.",
     "container": "Blank means vllm_node.",
     "launcher": (
-        "launch_cluster calls launch-cluster.sh on the head, for one Spark or more. "
-        "docker_run starts vLLM as the main process of a container, on the head alone, and needs nothing installed."
+        "launch_cluster: launch-cluster.sh on the head starts the model on one Spark or more. "
+        "docker_run: vLLM is the main process of a container on the head alone; nothing else is needed there."
     ),
     "launcher_dir": f"Of launch-cluster.sh. Blank means {DEFAULT_LAUNCHER_DIR}.",
     "image": "For models that name none. Blank means vllm-node.",
@@ -17,8 +17,7 @@ HELP = {
         "0 turns the guard off."
     ),
     "drop_caches": (
-        "Gives the page cache back before each load. Needs a sudoers line for `tee /proc/sys/vm/drop_caches` on the "
-        "Sparks."
+        "Before each load. Needs a line for /usr/bin/tee /proc/sys/vm/drop_caches in the sudoers of the Sparks."
     ),
     "foreign_gpu_users": (
         "What a swap does about other programs that use the GPU's memory: warn names them and goes on, refuse ends "

@@ -7,8 +7,8 @@ from swaps.launcher.outsiders import Box, Outsider, in_the_way
 
 CODE = "container-not-ours"
 CONSENT = (
-    "Stop it yourself, or let the swap do it: tick the box below the checks, send stop_foreign: true, or call sparkctl "
-    "with --stop-foreign. It is started again when the swap is cancelled, or fails with rollback."
+    "Stop it yourself, or agree that it is stopped: by the box below the checks, stop_foreign: true in the API, or "
+    "--stop-foreign of sparkctl. It is started again when the swap is cancelled, or fails with rollback."
 )
 
 

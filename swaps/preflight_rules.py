@@ -68,7 +68,7 @@ def _node(
     yield from _port(node, fact, is_head, container, port)
     yield from _weights(node, fact, definition)
     yield from _disk(node, fact)
-    yield from _neighbours(node, fact, container)
+    yield from _neighbours(node, fact, container, port)
 
 
 def _launcher(node: str, fact: PreflightFacts) -> Check:
@@ -158,7 +158,10 @@ def _disk(node: str, fact: PreflightFacts) -> Iterator[Check]:
         yield Check("disk-full", BLOCKS, sentence, "Free at least 5 GiB there: compile caches and logs need it.", node)
 
 
-def _neighbours(node: str, fact: PreflightFacts, container: str) -> Iterator[Check]:
+def _neighbours(node: str, fact: PreflightFacts, container: str, port: int | None) -> Iterator[Check]:
+    stopped = {outsider.box.name for outsider in in_the_way(fact.boxes, container, port)}
     for other in fact.memory_users(container):
+        if other.name in stopped:
+            continue
         sentence = f"{other.name} ({other.image}) also uses GPU memory on {node}."
         yield Check("gpu-shared", WARNING, sentence, "Stop it if the load runs out of memory.", node)
