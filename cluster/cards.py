@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cluster import badges, charts
+from cluster import badges, charts, idle_memory
 from cluster.models import Reading, Slot, Spark, SshState
 from cluster.readings import Container, GpuProcess, HostReading
 from cluster.templatetags import show
@@ -70,6 +70,8 @@ class SparkCard:
     rebooted_at: datetime | None  # of late
     contacted: bool
     needs_host_key: bool
+    memory_missing: str  # a sentence; blank: none is
+    memory_remedy: str
 
 
 def of_sparks(sparks: Iterable[Spark], now: datetime) -> list[SparkCard]:
@@ -101,6 +103,8 @@ def _card(spark: Spark, rows: list[Row], slots: list[Slot], now: datetime) -> Sp
         rebooted_at=_lately(spark.rebooted_at, now),
         contacted=spark.probed_at is not None,
         needs_host_key=not spark.host_key,
+        memory_remedy=idle_memory.REMEDY,
+        memory_missing=idle_memory.sentence(spark, spark.memory_missing_bytes) if spark.memory_missing_bytes else "",
     )
 
 

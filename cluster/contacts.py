@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from cluster import events
+from cluster import events, idle_memory
 from cluster.clock import as_utc
 from cluster.models import Reading, Spark, SshState
 from cluster.probes import probe_host
@@ -35,7 +35,7 @@ def look_at(transport: Transport) -> HostReading:
 def note(spark: Spark, outcome: HostReading | Exception) -> Spark:
     """Store a probe's reading, or why there is none. Other columns stay: a person may be editing them."""
     now = timezone.now()
-    before = SshState(spark.ssh_state)
+    before, earlier = SshState(spark.ssh_state), HostReading.from_dict(spark.reading)
     reboot = None
     if isinstance(outcome, HostReading):
         spark.ssh_state, spark.ssh_problem = SshState.UP, ""
@@ -49,6 +49,8 @@ def note(spark: Spark, outcome: HostReading | Exception) -> Spark:
     spark.next_probe_at = now + pause(spark, now)
     with transaction.atomic():
         _store(spark, outcome, now)
+        if isinstance(outcome, HostReading):
+            idle_memory.keep(spark, earlier, outcome)
         if spark.ssh_state != before:
             _tell(spark)
         if reboot:

@@ -56,6 +56,7 @@ class Spark(models.Model):
     reading = models.JSONField(default=dict, editable=False)  # HostReading.as_dict() of probed_at
     rebooted_at = models.DateTimeField(null=True, editable=False)  # as far as we saw it restart
     idle_available_bytes = models.BigIntegerField(null=True, editable=False)  # memory available with nothing on the GPU
+    memory_missing_bytes = models.BigIntegerField(null=True, editable=False)  # of that, since a model ended; null: none
 
     objects = SparkQuerySet.as_manager()
 

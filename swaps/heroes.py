@@ -10,6 +10,7 @@ from cluster.badges import Badge
 from cluster.models import Slot, Spark, SshState
 from cluster.templatetags import show
 from swaps import badges, hero_truth
+from swaps.memory_told import told_of
 from swaps.models import ModelDefinition, Operation, Serving, ServingState, Swap, SwapMessage
 from swaps.states import Status
 from swaps.story import Story, tell
@@ -45,6 +46,7 @@ class Running:
     after: int
     can_cancel: bool
     phase_began_at: datetime | None
+    memory: list[NodeMemory]  # left on the nodes of a load that runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def watch(swap: Swap, now: datetime, *, lines: int = LOG_TAIL) -> Running:
         after=tail[-1].seq if tail else 0,
         can_cancel=swap.is_active and swap.cancel_requested_at is None,
         phase_began_at=current.started_at if current and swap.is_active else None,
+        memory=[NodeMemory(*told) for told in told_of(swap).items()] if swap.is_active else [],
     )
 
 

@@ -22,8 +22,8 @@ from swaps.launcher import guard_commands
 from swaps.launcher.guard_reports import GuardReport, read_available, read_guard
 from swaps.launcher.node_commands import STALE_FENCE
 from swaps.logs.splitting import LineSplitter
-from swaps.memory_rules import GIB, NodeMemory, gib, neighbours_of, stopped_at_floor
-from swaps.models import Swap, SwapMessage
+from swaps.memory_rules import GIB, gib, node_memory, stopped_at_floor
+from swaps.models import Swap
 from swaps.site import Site
 from swaps.states import Status
 
@@ -93,23 +93,9 @@ def explained(drive: Drive, definition: Definition, failure: StepFailed) -> Step
 
 def cause_of(drive: Drive, definition: Definition, node: str, report: GuardReport) -> Cause:
     floor = report.floor_bytes or drive.site.slot.memory_floor_gib * GIB
-    return stopped_at_floor(
-        node_memory(Spark.objects.get(name=node), drive.site), definition, report.available_bytes, floor
-    )
-
-
-def node_memory(spark: Spark, site: Site) -> NodeMemory:
-    """As the last probe and the Spark's idle baseline have it."""
-    reading = HostReading.from_dict(spark.reading)
-    others = neighbours_of(reading, site.slot.container_name)
-    return NodeMemory(spark.name, reading.mem_total_bytes, spark.idle_available_bytes, others)
-
-
-def told_of(swap: Swap) -> dict[str, int]:
-    """The newest figures in a swap's story, by node."""
-    said = swap.messages.filter(kind=SwapMessage.Kind.PROGRESS, data__has_key="memory").order_by("-seq")
-    data = said.values_list("data", flat=True).first() or {}
-    return dict(data.get("memory") or {})
+    spark, container = Spark.objects.get(name=node), drive.site.slot.container_name
+    memory = node_memory(node, HostReading.from_dict(spark.reading), spark.idle_available_bytes, container)
+    return stopped_at_floor(memory, definition, report.available_bytes, floor)
 
 
 class MemoryWatch:

@@ -37,6 +37,11 @@ def share_of(definition: Definition) -> float | None:
     return share if 0 < share <= 1 else None
 
 
+def node_memory(name: str, reading: HostReading, idle: int | None, own_container: str) -> NodeMemory:
+    """As the last probe and the node's idle baseline have it."""
+    return NodeMemory(name, reading.mem_total_bytes, idle, neighbours_of(reading, own_container))
+
+
 def neighbours_of(reading: HostReading, own_container: str) -> tuple[str, ...]:
     """Who else uses the memory there: containers of a kind that does, and programs on the GPU outside of any."""
     boxes = [box.name for box in reading.containers if box.running and (box.on_gpu or box.kind != "other")]
@@ -46,9 +51,9 @@ def neighbours_of(reading: HostReading, own_container: str) -> tuple[str, ...]:
 
 def stopped_at_floor(node: NodeMemory, definition: Definition, available: int | None, floor: int) -> Cause:
     """Why the guard stopped the load of `definition`, and what to do."""
-    had = f"{gib(available)} of memory left" if available is not None else "too little memory left"
+    had = f"only {gib(available)} of memory left" if available is not None else "too little memory left"
     sentence = (
-        f"{node.name} had only {had} while {definition.label} was loading, less than the floor of {gib(floor)},"
+        f"{node.name} had {had} while {definition.label} was loading, less than the floor of {gib(floor)},"
         f" so the load was stopped before {node.name} froze."
     )
     return Cause("memory-floor", sentence, _less_memory(node, definition, floor))

@@ -2,7 +2,17 @@
 
 from cluster.ssh.base import CommandResult
 from cluster.vllm_probe import VllmReading
-from swaps import launching, memory_guard, outsider_checks, preflight, reboots, replacing, serving
+from swaps import (
+    launching,
+    memory_guard,
+    memory_return,
+    outsider_checks,
+    page_cache,
+    preflight,
+    reboots,
+    replacing,
+    serving,
+)
 from swaps.catalog.definition import Definition
 from swaps.checks import CheckState
 from swaps.drive import Drive
@@ -52,6 +62,8 @@ def stop(drive: Drive) -> None:
         serving.mark(drive.site.slot, ServingState.IDLE, swap=drive.swap)
         drive.advance(Status.READY, percent=100)
     else:
+        memory_return.see_it_back(drive)
+        page_cache.drop(drive)
         drive.advance(Status.LAUNCHING)
 
 

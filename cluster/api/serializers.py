@@ -56,6 +56,12 @@ class SparkSerializer(serializers.Serializer[Any]):
     state_since = serializers.DateTimeField(allow_null=True)
     problem = serializers.CharField(help_text="A sentence with the remedy; blank while all is well.")
     probed_at = serializers.DateTimeField(allow_null=True)
+    idle_available_bytes = serializers.IntegerField(
+        allow_null=True, help_text="Memory available with nothing on the GPU; null: not seen since it started."
+    )
+    memory_missing_bytes = serializers.IntegerField(
+        allow_null=True, help_text="Of that, what did not come back when a model ended; null: nothing."
+    )
     rebooted_at = serializers.DateTimeField(allow_null=True, help_text="Its last restart, as far as it was seen.")
     reading = serializers.DictField(help_text="What the last probe saw; empty before the first one.")
     url = serializers.CharField()
@@ -75,6 +81,8 @@ def spark_document(spark: Spark) -> dict[str, Any]:
         "state_since": moment(spark.ssh_state_since),
         "problem": spark.ssh_problem,
         "probed_at": moment(spark.probed_at),
+        "idle_available_bytes": spark.idle_available_bytes,
+        "memory_missing_bytes": spark.memory_missing_bytes,
         "rebooted_at": moment(spark.rebooted_at),
         "reading": spark.reading,
         "url": f"/api/sparks/{spark.name}",

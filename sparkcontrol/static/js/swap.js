@@ -23,12 +23,17 @@
       if (follow) log.scrollTop = log.scrollHeight;
     }
   };
+  const gib = (bytes) => `${(bytes / 2 ** 30).toFixed(bytes < 100 * 2 ** 30 ? 1 : 0)} GiB`;
   const within = (swap, name) => document.querySelectorAll(`[data-swap="${Number(swap)}"] [data-${name}]`);
 
   document.addEventListener("live:log", ({ detail }) => append(detail));
   document.addEventListener("live:progress", ({ detail }) => {
     within(detail.swap, "bar").forEach((bar) => { bar.value = detail.percent; });
     within(detail.swap, "detail").forEach((words) => { if (detail.detail) words.textContent = detail.detail; });
+    within(detail.swap, "memory").forEach((figure) => {
+      const left = detail.memory?.[figure.dataset.memory];
+      if (left !== undefined) figure.textContent = gib(left);
+    });
   });
   document.addEventListener("live:phase", ({ detail }) => announce(detail.label));
   document.addEventListener("live:end", ({ detail }) => {

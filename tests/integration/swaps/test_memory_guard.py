@@ -10,11 +10,12 @@ import pytest
 
 from cluster.models import Slot
 from cluster.ssh.command import Command
-from swaps import actions, memory_guard, runner
+from swaps import actions, runner
 from swaps.actions import Requester
 from swaps.drive import Drive
 from swaps.launcher import guard_commands
 from swaps.memory_rules import GIB
+from swaps.memory_told import told_of
 from swaps.models import ModelDefinition, Swap, Trigger
 from swaps.site import site_of
 from swaps.states import Status
@@ -138,7 +139,7 @@ def test_the_next_driver_finds_the_guard_and_a_model_that_serves_has_none(
     assert "state=over" in guard_says(home)
     texts = [m.data["text"] for m in swap.messages.filter(kind="log")]
     assert any(text.startswith("Memory left during this load, at its lowest: ") for text in texts)
-    assert set(memory_guard.told_of(swap)) == {"spark-1"}
+    assert set(told_of(swap)) == {"spark-1"}
 
 
 def test_a_guard_gives_way_to_that_of_the_next_launch_and_ends_no_stranger(slot: Slot, home: Path) -> None:
