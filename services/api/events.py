@@ -97,6 +97,8 @@ def _missed(after: int, newest: int) -> str:
     if after > newest:
         return "This id is ahead of the journal, which was put back to an earlier state."
     behind = Event.objects.after(after)
+    if behind.filter(kind="database.restored").exists():
+        return "The database was restored from a backup since; what you know of it may never have been."
     if behind.filter(at__lt=timezone.now() - REPLAY_AGE).exists() or behind[REPLAY_EVENTS : REPLAY_EVENTS + 1].exists():
         return f"You missed events that are older than 24 hours, or more than {REPLAY_EVENTS}."
     return ""

@@ -7,6 +7,7 @@ from swaps.catalog import argument_rules as rules
 from swaps.catalog.docker_options import docker_argument_problems, is_system_directory
 from swaps.catalog.launcher_options import image_in, launcher_argument_problems
 from swaps.catalog.vllm_options import option_values, parallel_size, vllm_argument_problems
+from swaps.logs.masking import looks_secret
 
 MAX_NODES = 8
 MAX_WORDS = 200
@@ -15,6 +16,10 @@ MAX_LOAD_SECONDS = 24 * 3600
 MAX_VALUES_BYTES = 64 * 1024  # of all words together; a whole command may have 100 KiB
 
 SECRET_ENDINGS = ("TOKEN", "API_KEY", "SECRET", "PASSWORD", "PASSWD", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIALS")
+NOT_ON_COMMAND_LINES = (
+    "A launch command is visible to every user of the Spark: put it into the .env file beside launch-cluster.sh, as "
+    "CONTAINER_NAME=..."
+)
 # Names the dynamic loader or a shell obeys: setting one replaces the program that was asked for.
 LOADER_NAMES = frozenset({"PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "PYTHONSTARTUP"})
 
@@ -118,6 +123,8 @@ def _words(words: tuple[str, ...], what: str) -> Iterator[str]:
             yield f"Item {position} of the {what} holds a control character or line break. Remove it."
         elif len(word.encode()) > rules.MAX_WORD_BYTES:
             yield f"Item {position} of the {what} is longer than {rules.MAX_WORD_BYTES} bytes. Shorten it."
+        elif looks_secret(word):
+            yield f"Item {position} of the {what} looks like a token or password. {NOT_ON_COMMAND_LINES}"
 
 
 def _args(definition: Definition) -> Iterator[str]:
@@ -156,8 +163,11 @@ def _env_setting(name: str, value: str) -> Iterator[str]:
     elif name.endswith(SECRET_ENDINGS):
         yield (
             f"{name} looks like a secret, and a launch command is visible to every user of the Spark. "
-            f"Write CONTAINER_{name}=... into the .env file beside launch-cluster.sh instead."
+            f"Write CONTAINER_{name}=... into the .env file beside launch-cluster.sh instead, or {name}=... into "
+            "~/.spark-control/env where docker run starts the model."
         )
+    elif isinstance(value, str) and looks_secret(value):
+        yield f"The value of {name} looks like a token or password. {NOT_ON_COMMAND_LINES}"
     if not isinstance(value, str) or not rules.is_shell_word(value):
         yield f"The value of {str(name)[:60]} holds a control character, is too long or no text. Write one short line."
 

@@ -45,6 +45,14 @@ _SHAPES = (
 _ALL = (_AUTHORIZATION, _USERINFO, _SIGNED_QUERY, _NAMED, _ENVIRONMENT, _OPTION, *_SHAPES)
 
 
+_WHEREVER = (_AUTHORIZATION, _USERINFO, _SIGNED_QUERY, *_SHAPES)
+
+
+def looks_secret(word: str) -> bool:
+    """A token, or an address with a password, by its own shape."""
+    return any(pattern.search(word) for pattern in _WHEREVER)
+
+
 # A line that was cut may end in the first few characters of a secret, too few for the rules above.
 _CUT = re.compile(
     r"(?P<keep>\b(?:hf_|nvapi-|sk-|(?:spk|slk|whsec|ghp|gho|github_pat)_|eyJ|(?:Bearer|Basic)\s+"
