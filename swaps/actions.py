@@ -13,7 +13,7 @@ from cluster import events, idempotency, nudge, people
 from cluster.idempotency import Answer
 from cluster.models import Launcher, Slot
 from cluster.refusals import Conflict, Invalid, Lost, Missing, Unprocessable
-from swaps import locks, machine, outsider_checks, preflight, reopening, replacing, tasks
+from swaps import locks, machine, outsider_checks, outsider_door, preflight, reopening, replacing, tasks
 from swaps.catalog.definition import Definition, validate
 from swaps.catalog.format import CatalogError, dump_catalog, load_catalog
 from swaps.checks import Check, CheckState
@@ -65,6 +65,8 @@ def request_swap(
     """
     definition = find_model(model_key).as_definition()
     _refuse_hopeless(slot, definition)
+    if not stop_foreign:
+        outsider_door.refuse_outsiders(slot)
     return _accept(
         slot,
         by,
@@ -90,6 +92,8 @@ def request_stop(
     stop_foreign: bool = False,
 ) -> Swap:
     """Accept a stop: end what `slot` serves and leave it idle. Same life as a swap, and the same refusals."""
+    if not stop_foreign:
+        outsider_door.refuse_outsiders(slot)
     what = {"operation": Operation.STOP, "nodes": len(slot.sparks()), "stop_foreign": stop_foreign}
     return _accept(slot, by, deadline_seconds, lock_token=lock_token, **what)
 

@@ -13,7 +13,7 @@ from cluster.models import Slot
 from cluster.pages import actor_of, may, needs, tell_refusal
 from cluster.refusals import Conflict, Locked, Refusal
 from cluster.templatetags import show
-from swaps import actions, badges, heroes, lock_pills, model_rows, swap_rows
+from swaps import actions, badges, heroes, lock_pills, model_rows, outsider_checks, swap_rows
 from swaps.checks import Check, CheckState
 from swaps.models import ModelDefinition, Operation, Serving, Swap, Trigger
 from swaps.states import BEFORE_STOP
@@ -115,7 +115,9 @@ def swap_new(request: HttpRequest) -> HttpResponse:
     except Locked as locked:
         return ask_page(request, _ask_swap(slot, model), locked.status, slot=slot, model=model)
     except Refusal as refusal:
-        return tell_refusal(request, refusal, back=reverse("model", args=[model.key]))
+        asked = refusal.code == outsider_checks.CODE  # the question again: it has the box to agree
+        page = _ask_swap(slot, model).address if asked else reverse("model", args=[model.key])
+        return tell_refusal(request, refusal, back=page)
 
 
 def _ask_swap(slot: Slot, model: ModelDefinition, *, moved: bool = False) -> Ask:
@@ -168,7 +170,8 @@ def slot_stop(request: HttpRequest, name: str) -> HttpResponse:
     except Locked as locked:
         return ask_page(request, _ask_stop(slot), locked.status, slot=slot)
     except Refusal as refusal:
-        return tell_refusal(request, refusal, back=reverse("home"))
+        back = reverse("slot-stop", args=[name]) if refusal.code == outsider_checks.CODE else reverse("home")
+        return tell_refusal(request, refusal, back=back)
 
 
 def _ask_stop(slot: Slot, *, moved: bool = False) -> Ask:
@@ -235,7 +238,8 @@ def swap_retry(request: HttpRequest, swap_id: int) -> HttpResponse:
     except Locked as locked:
         return ask_page(request, _ask_retry(swap), locked.status, slot=slot)
     except Refusal as refusal:
-        return tell_refusal(request, refusal, back=reverse("swap", args=[swap_id]))
+        page = "swap-retry" if refusal.code == outsider_checks.CODE else "swap"
+        return tell_refusal(request, refusal, back=reverse(page, args=[swap_id]))
 
 
 def _ask_retry(swap: Swap, *, moved: bool = False) -> Ask:

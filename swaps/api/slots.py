@@ -7,7 +7,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cluster.actions import save_slot
 from cluster.api.views import DATABASE_ONLY, HouseView, PagedView
 from cluster.models import Slot
 from swaps import actions
@@ -16,6 +15,7 @@ from swaps.api.documents import slot_document
 from swaps.api.shapes import SlotSerializer, SwapSerializer
 from swaps.api.swaps import TOKEN, accepted, lock_token_of, requester
 from swaps.models import Serving, Swap
+from swaps.slot_edits import save_slot
 
 
 def document_of(slot: Slot) -> dict[str, Any]:
@@ -44,11 +44,9 @@ class SlotView(HouseView):
 
     @extend_schema(operation_id="put_slot", request=SlotBody, responses={200: SlotSerializer, 201: SlotSerializer})
     def put(self, _: Request, name: str) -> Response:
-        """Make a slot, or replace how it is set up; refused while a swap is changing it."""
+        """Make a slot, or replace how it is set up; refused while it is in use."""
         slot = Slot.objects.with_sparks().filter(name=name).first()
         body = self.body(SlotBody)
-        if slot is not None and Swap.objects.active().filter(slot=slot).exists():
-            raise actions.in_progress(slot)
         saved = save_slot(slot=slot, values={**body, "name": name}, by=self.actor)
         return Response(document_of(saved), status=200 if slot else 201)
 
@@ -56,7 +54,7 @@ class SlotView(HouseView):
 class SlotStopView(HouseView):
     required_scopes = {"POST": "swap"}
     longest_call = DATABASE_ONLY
-    problem_codes = {"POST": (409, 412, 423)}
+    problem_codes = {"POST": (409, 412, 422, 423)}
 
     @extend_schema(operation_id="stop_slot", parameters=[TOKEN], request=StopBody, responses={202: SwapSerializer})
     def post(self, request: Request, name: str) -> HttpResponseBase:

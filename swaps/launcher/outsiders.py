@@ -71,6 +71,11 @@ def read_boxes(lines: Iterable[str]) -> tuple[Box, ...]:
     return tuple(box for line in lines if (box := _box(line)) is not None)
 
 
+def is_launchers(command: str) -> bool:
+    """Is this what the community launcher starts a container with?"""
+    return _LAUNCHER_COMMAND.search(command) is not None
+
+
 def _box(line: str) -> Box | None:
     try:
         data = json.loads(line)
@@ -85,7 +90,7 @@ def _box(line: str) -> Box | None:
         image=str(data.get("image", "")),
         running=bool(data.get("running")),
         ours="sparkcontrol.swap" in (data.get("labels") or {}),
-        by_launcher=_LAUNCHER_COMMAND.search(command) is not None,
+        by_launcher=is_launchers(command),
         ports=_published(data.get("ports")) | _listened(data, command),
         restart=str(data.get("restart") or "no"),
         auto_remove=bool(data.get("auto_remove")),

@@ -70,6 +70,8 @@ def changes(sparks: SimulatedSparks) -> list[str]:
 @pytest.mark.parametrize("name", ["vllm_node", "vllm-gemma4"])
 def test_without_consent_nothing_is_touched(swap_to: SwapTo, slot: Slot, sparks: SimulatedSparks, name: str) -> None:
     start(slot, name, "--network", "host", "--restart", "always")
+    assert actions.examine(slot, "small").needs_consent and actions.examine_stop(slot).needs_consent
+    assert actions.examine(slot, "small", stop_foreign=True).ok
 
     swap = swap_to("small", rollback=True)
     stop = actions.request_stop(slot, ANA)

@@ -1,5 +1,10 @@
 """PUT /api/slots/{slot}: how a slot launches, and what guards it."""
 
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
 from swaps.models import Swap
 from tests.factories import ModelDefinitionFactory, SlotFactory, SparkFactory
 from tests.integration.conftest import Api
@@ -50,3 +55,35 @@ def test_consent_is_asked_for_by_name_and_kept_with_the_swap(api: Api) -> None:
     assert accepted.json()["stop_foreign"] is True
     assert Swap.objects.get().stop_foreign
     assert client.post("/api/swap", json={"model": "small", "stop_foreign": "yes"}).status_code in (400, 422)
+
+
+RAW = {"name": "vllm_node", "image": "vllm/vllm-openai:latest", "running": True, "command": "vllm serve org/m"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "age", "status"),
+    [
+        ({}, 3, 422),
+        ({}, 300, 202),  # too long ago to refuse by
+        ({"command": "sleep infinity"}, 3, 202),  # the community launcher's
+        ({"labels": {"sparkcontrol.swap": "7"}}, 3, 202),
+        ({"running": False}, 3, 202),
+        ({"name": "vllm_node_old"}, 3, 202),
+    ],
+)
+def test_a_container_of_somebody_elses_seen_just_now_is_refused_at_once(
+    api: Api, changes: dict[str, object], age: int, status: int
+) -> None:
+    seen = timezone.now() - timedelta(seconds=age)
+    head = SparkFactory(name="spark-1", probed_at=seen, reading={"containers": [RAW | changes]})
+    SlotFactory(name="main", head=head)
+    ModelDefinitionFactory(key="small")
+
+    answer = api("swap").post("/api/swap", json={"model": "small"})
+
+    assert answer.status_code == status
+    if status == 422:
+        assert (answer.json()["code"], "stop_foreign" in answer.json()["detail"]) == ("container-not-ours", True)
+        assert api("swap").post("/api/slots/main/stop", json={}).status_code == 422
+        assert not Swap.objects.exists()
+        assert api("swap").post("/api/swap", json={"model": "small", "stop_foreign": True}).status_code == 202
