@@ -118,16 +118,12 @@ class SlotForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the ty
         return {*super()._get_validation_exclusions(), "is_default"}  # type: ignore[misc]  # Django's own hook, not in its stubs
 
 
-@admin.register(Slot)
 class SlotAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the type checker only
+    """Registered by swaps, which knows when a slot is in use and how it is saved then."""
+
     form = SlotForm
     list_display = ["name", "head", "vllm_port", "container_name", "launcher", "memory_floor_gib", "is_default"]
     list_select_related = ["head"]
-
-    def save_model(self, request: HttpRequest, obj: Slot, form: Any, change: bool) -> None:
-        known = Slot.objects.get(pk=obj.pk) if change else None
-        values = form.cleaned_data | {"workers": form.cleaned_data["worker_sparks"]}
-        obj.pk = actions.save_slot(slot=known, values=values, by=actor_of(request)).pk
 
 
 @admin.register(Event)

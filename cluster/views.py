@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cluster import actions, activity, cards, first_steps
-from cluster.forms import SlotForm, SparkForm, put_refusal, slot_form, spark_form
-from cluster.models import Slot, Spark
+from cluster.forms import SparkForm, put_refusal, spark_form
+from cluster.models import Spark
 from cluster.pages import actor_of, may, needs, tell_refusal
 from cluster.refusals import Refusal
 from cluster.ssh.hostkeys import fingerprint
@@ -138,29 +138,3 @@ def spark_remove(request: HttpRequest, name: str) -> HttpResponse:
         return tell_refusal(request, refusal, back=reverse("spark", args=[name]))
     messages.success(request, f"{name} is removed. Nothing was changed on the Spark itself.")
     return redirect("settings")
-
-
-@needs("config")
-@require_http_methods(["GET", "POST"])
-def slot_new(request: HttpRequest) -> HttpResponse:
-    return _slot_page(request, None, SlotForm(request.POST or None))
-
-
-@needs("config")
-@require_http_methods(["GET", "POST"])
-def slot_edit(request: HttpRequest, name: str) -> HttpResponse:
-    slot = get_object_or_404(Slot.objects.with_sparks(), name=name)
-    return _slot_page(request, slot, SlotForm(request.POST) if request.method == "POST" else slot_form(slot))
-
-
-def _slot_page(request: HttpRequest, slot: Slot | None, form: SlotForm) -> HttpResponse:
-    if request.method == "POST" and form.is_valid():
-        try:
-            saved = actions.save_slot(slot=slot, values=form.values(), by=actor_of(request))
-            messages.success(request, f"Slot {saved.name} is ready. Applications reach it at {saved.base_url}/v1.")
-            return redirect("home")
-        except Refusal as refusal:
-            put_refusal(form, refusal)
-    title = f"Edit slot {slot.name}" if slot else "Make a slot"
-    context = {"form": form, "title": title, "back": reverse("settings")}
-    return render(request, "cluster/slot_form.html", context, status=400 if form.errors else 200)

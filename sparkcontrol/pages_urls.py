@@ -18,6 +18,7 @@ from swaps import lock_views as locks
 from swaps import model_views as models
 from swaps import plan_views as plan
 from swaps import schedule_views as schedules
+from swaps import slot_views
 from swaps import truth_views as truth
 from swaps import views as swaps
 from swaps import warm_views as warm
@@ -101,8 +102,8 @@ urlpatterns = [
     page("settings/sparks/<str:name>", cluster.spark_edit, "spark-edit"),
     page("settings/sparks/<str:name>/host-key", cluster.spark_host_key, "spark-host-key"),
     page("settings/sparks/<str:name>/remove", cluster.spark_remove, "spark-remove"),
-    page("settings/slots/new", cluster.slot_new, "slot-new"),
-    page("settings/slots/<str:name>", cluster.slot_edit, "slot-edit"),
+    page("settings/slots/new", slot_views.slot_new, "slot-new"),
+    page("settings/slots/<str:name>", slot_views.slot_edit, "slot-edit"),
     fragment("locks", locks.locks_fragment, "locks-fragment"),
     fragment("slots/<str:name>", swaps.slot_fragment, "slot-fragment"),
     fragment("swaps/<int:swap_id>", swaps.swap_fragment, "swap-fragment"),

@@ -10,17 +10,52 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from cluster.admin import ReadOnly
+from cluster.admin import ReadOnly, SlotAdmin, SlotForm
 from cluster.models import Slot
 from cluster.pages import actor_of
 from cluster.refusals import Refusal
-from swaps import actions, heroes
+from swaps import actions, heroes, slot_edits
 from swaps.catalog.definition import validate
 from swaps.models import ModelDefinition, Serving, Swap, SwapLock, Transition, Trigger
+from swaps.slot_edits import Place
+
+LIVES_BY = ("head", "port", "container")
 
 
 def requester(request: HttpRequest) -> actions.Requester:
     return actions.Requester(actor_of(request), Trigger.ADMIN)
+
+
+class GuardedSlotForm(SlotForm):
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if not self.errors and self.instance.pk:
+            before = Slot.objects.with_sparks().get(pk=self.instance.pk)
+            wanted = Place.of(Slot(**{name: given[name] for name in LIVES_BY}), list(given["worker_sparks"]))
+            refusal = slot_edits.refusal_of(before, Place.of(before, before.sparks()[1:]), wanted)
+            for problem in refusal.errors if refusal else []:
+                self.add_error(problem["field"].replace("workers", "worker_sparks"), problem["message"])
+            if refusal and not refusal.errors:
+                self.add_error(None, refusal.detail)
+        return given
+
+
+@admin.register(Slot)
+class GuardedSlotAdmin(SlotAdmin):
+    form = GuardedSlotForm
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The form has looked; a swap that was accepted since is refused here."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Refusal as refusal:
+            self.message_user(request, refusal.detail, messages.ERROR)
+            return redirect(request.path)
+
+    def save_model(self, request: HttpRequest, obj: Slot, form: Any, change: bool) -> None:
+        known = Slot.objects.with_sparks().get(pk=obj.pk) if change else None
+        values = form.cleaned_data | {"workers": form.cleaned_data["worker_sparks"]}
+        obj.pk = slot_edits.save_slot(slot=known, values=values, by=actor_of(request)).pk
 
 
 class DefinitionForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker only
