@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import socket
 import tempfile
 from pathlib import Path
 
@@ -25,6 +26,11 @@ def kept_secret(path: Path) -> str:
             os.link(fresh, path)
         fresh.unlink()
     return path.read_text().strip()
+
+
+def worker_mark(data: Path) -> Path:
+    """A file that a worker of this machine touches at every look around."""
+    return data / "run" / f"worker-{socket.gethostname()}"
 
 
 def socket_folder(path: Path) -> Path:

@@ -9,12 +9,13 @@ import threading
 from typing import Any
 
 from celery import bootsteps
+from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
 from cluster import lookouts
 from cluster.messages import ByHand
-from sparkcontrol import retention
+from sparkcontrol import folders, retention
 from sparkcontrol.by_hand import Hands
 from swaps import reconciler, runner
 
@@ -38,6 +39,7 @@ class Ticker(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no ty
 
     def start(self, parent: Any) -> None:
         runner.drain.clear()
+        folders.private_folder(settings.DATA_DIR / "run")
         queues = sorted(parent.app.amqp.queues.consume_from)
         self.hands = Hands(parent.app, queues, parent.concurrency)
         self.thread = threading.Thread(target=self.run, args=[queues, self.hands.take], name="ticker", daemon=True)
@@ -79,6 +81,7 @@ def tick_once(queues: list[str], by_hand: ByHand | None = None) -> None:
     try:
         reconciler.tick(by_hand)
         lookouts.looked(queues)
+        folders.worker_mark(settings.DATA_DIR).touch()
         retention.tick(timezone.now())
     except Exception:
         log.exception("The reconciler's look around failed; the next one comes in %s s.", PERIOD_SECONDS)

@@ -53,7 +53,7 @@ class Distributed:
 
     def ask(self, sql: str) -> list[tuple[object, ...]]:
         with psycopg.connect(self.database_url) as connection:
-            return connection.execute(sql).fetchall()  # type: ignore[call-overload, no-any-return]
+            return connection.execute(sql).fetchall()
 
 
 @pytest.fixture(scope="module")
