@@ -39,7 +39,9 @@ def run(site: Site, definition: Definition, *, stop_foreign: bool = False) -> Ve
     nodes = site.names_for(definition)
     with ThreadPoolExecutor(1) as aside:
         plan_or_trouble = aside.submit(_plan, site, definition)
-        answers = site.on_each(nodes, lambda node: site.on(node, _question(site, definition), timeout=QUESTION_SECONDS))
+        answers = site.on_each(
+            nodes, lambda node: site.ask(node, _question(site, definition), timeout=QUESTION_SECONDS)
+        )
     facts = {node: _read(result) for node, result in answers.items()}
     silent = {node: result.reason for node, result in answers.items() if facts[node] is None}
     heard = {node: fact for node, fact in facts.items() if fact is not None}

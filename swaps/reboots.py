@@ -21,6 +21,8 @@ ASK_EVERY_SECONDS = 3.0
 ASK_SECONDS = 8.0
 BACK_WITHIN = timedelta(minutes=4)  # a Spark takes one to three minutes from power to SSH
 LEAST_TIME = timedelta(seconds=20)  # for another launch, when nothing is known of the model
+NOT_TOLD = ("unexplained", "killed", "stopped", "worker-unreachable")  # ends without a word of vLLM's own
+GOING_DOWN_SECONDS = 2.0  # from the end of the containers to that of sshd
 UNSURE = ("spark-unreachable", "docker-unavailable", "container-not-started", "launcher-failed")
 
 SILENT = CommandResult(Outcome.UNKNOWN, None, (), 0.0, "It does not answer.")
@@ -90,12 +92,25 @@ class BootWatch:
             return failure
         if not self._silent:
             self._look()
+        if failure.cause.code in NOT_TOLD:
+            self._wait_for_the_silent(drive)
         drive.silent = frozenset(self._silent)
         if self._restarted:
             return SparkRestarted(self._restarted)
         if failure.cause.code == "deadline" and self._silent:
             return StepFailed(self._not_answering(failure.cause))
         return failure
+
+    def _wait_for_the_silent(self, drive: Drive) -> None:
+        """A Spark that goes down ends its containers first: they are seen to die while it still answers."""
+        until = min(timezone.now() + BACK_WITHIN, drive.deadline_at)
+        drive.wait(GOING_DOWN_SECONDS)
+        self._look()
+        while self._silent and not self._restarted and timezone.now() < until:
+            node, (_, why) = next(iter(self._silent.items()))
+            drive.progress(f"{node} does not answer at the moment: {why}"[:200])
+            drive.wait(2.0)
+            self._look()
 
     def _not_answering(self, cause: Cause) -> Cause:
         node, (since, why) = next(iter(self._silent.items()))

@@ -1,6 +1,7 @@
 """A slot as the place where commands go: its nodes, who is head, and how to reach each."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from swaps.launcher.capabilities import Capabilities, read_capabilities
 from swaps.launcher.launch import CannotLaunch, Node, Placement
 
 T = TypeVar("T")
+DROPPED_SECONDS = 5.0  # what took longer is a Spark that is silent, and asking again would only take as long again
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Site:
     def capabilities(self) -> Capabilities:
         """What the head's launcher can do, from its usage text; asked once."""
         if "launcher" not in self._known:
-            answer = self.on(self.head, node_commands.launcher_help(self.launcher_dir), timeout=20.0)
+            answer = self.ask(self.head, node_commands.launcher_help(self.launcher_dir), timeout=20.0)
             self._known["launcher"] = read_capabilities(answer.text)
         return self._known["launcher"]
 
@@ -78,6 +80,14 @@ class Site:
             return self.transports[node].run(command, timeout=timeout, stdin=stdin)
         except TransportError as error:
             return CommandResult(Outcome.UNKNOWN, None, (), 0.0, str(error))
+
+    def ask(self, node: str, command: Command, *, timeout: float) -> CommandResult:
+        """`on`, for a question that changes nothing: put once more when the link dropped under it."""
+        began = time.monotonic()
+        answer = self.on(node, command, timeout=timeout)
+        if answer.exit_status is None and time.monotonic() - began < DROPPED_SECONDS:
+            return self.on(node, command, timeout=timeout)
+        return answer
 
     def on_each(self, nodes: tuple[str, ...], work: Callable[[str], T]) -> dict[str, T]:
         """Do `work` for all the nodes at once; `work` must not touch the database."""

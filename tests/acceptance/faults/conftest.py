@@ -35,12 +35,13 @@ def product(running: tuple[Product, FenceWatch]) -> Iterator[Product]:
 def recovered(request: pytest.FixtureRequest) -> Recovered:
     """Call it with what came back and the seconds until all was well; told at the end of the run."""
 
-    def note(what: str, seconds: float) -> None:
-        _recoveries.append((request.node.name, what, seconds))
-        print(f"recovered {seconds:.1f} s after {what}")
-        assert seconds <= RECOVERY_SECONDS, f"{what}: {seconds:.1f} s"
+    return lambda what, seconds: noted(request.node.name, f"after {what}", seconds)
 
-    return note
+
+def noted(test: str, what: str, seconds: float) -> None:
+    _recoveries.append((test, what, seconds))
+    print(f"{test}: well again {seconds:.1f} s {what}")
+    assert seconds <= RECOVERY_SECONDS, f"{what}: {seconds:.1f} s"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

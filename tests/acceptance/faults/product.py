@@ -46,6 +46,7 @@ class Product:
     redis: RedisServer | None
     sparks: SimulatedSparks
     inbox: Receiver
+    own_key: str  # of the tests, for a look at a Spark
     port: int
     parts: dict[str, Part] = field(default_factory=dict)
     key: str = ""
@@ -90,7 +91,7 @@ class Product:
     def wait_for_web(self) -> None:
         def answers() -> bool:
             try:
-                return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+                return httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200
             except httpx.HTTPError:
                 return False
 
@@ -198,14 +199,15 @@ class Product:
 def running_product(folder: Path) -> Iterator[Product]:
     """Set up and serving on nothing: seven slots on a Spark each, one on two."""
     with ExitStack() as stack:
-        own_key = public_key_line(new_private_key())
+        own_key = new_private_key()
         place = own_first_address(60)
-        sparks = stack.enter_context(simulated_sparks(folder / "sim", own_key, first_address=place, sparks=SPARKS))
+        public = public_key_line(own_key)
+        sparks = stack.enter_context(simulated_sparks(folder / "sim", public, first_address=place, sparks=SPARKS))
         database = stack.enter_context(postgres())
         redis = None if os.environ.get("FAULTS_BROKER") == "folder" else stack.enter_context(redis_server())
         inbox = stack.enter_context(receiver())
         environment = environment_of(folder / "data", database.url, redis.url if redis else "")
-        product = Product(folder, environment, database, redis, sparks, inbox, free_port())
+        product = Product(folder, environment, database, redis, sparks, inbox, own_key, free_port())
         set_up(product, stack)
         yield product
 
@@ -265,7 +267,6 @@ def add_model(product: Product, key: str, args: Sequence[str], env: dict[str, st
 
 
 def _end(product: Product) -> None:
-    product.database.let_go()
     for part in product.parts.values():
         part.kill()
 
