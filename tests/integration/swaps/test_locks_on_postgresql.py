@@ -16,6 +16,7 @@ AGAIN = [
     "tests/integration/swaps/test_lock_machine.py",
     "tests/integration/swaps/test_claims.py",
     "tests/integration/swaps/postgresql_only.py",
+    "tests/integration/swaps/drives_on_postgresql.py",
 ]
 
 
