@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.utils import timezone
 
@@ -30,6 +30,7 @@ ALIVE_SOON_SECONDS = 0.3  # when a vLLM that was up does not answer
 HEALTH_EVERY_SECONDS = 1.0
 HEALTH_SOON_SECONDS = 0.05  # once vLLM said that it is up
 ABSENT_LOOKS_MEAN_DEAD = 2
+LAST_LINES = 5
 KEPT_LINES = 20_000  # for the diagnosis
 COMPLETION_SECONDS = 30.0  # the first request after a load may still compile
 
@@ -73,6 +74,13 @@ class Loading:
         """Write the log lines that are still in hand."""
         self._hear(self.followers.settle(0.02, 0.2))
         self._flush()
+
+    def with_last_words(self, failure: StepFailed) -> StepFailed:
+        """A failure that no log line explains, with what was printed last."""
+        if failure.cause.code != "deadline":
+            return failure
+        last = "\n".join(f"{line.node}: {line.text}" for line in list(self._lines)[-LAST_LINES:])
+        return StepFailed(replace(failure.cause, evidence=last))
 
     def _recall(self) -> None:
         """What was heard of this launch before: the launcher's words, and all of it when we took the drive over."""

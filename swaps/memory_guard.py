@@ -24,10 +24,8 @@ from swaps.launcher.node_commands import STALE_FENCE
 from swaps.logs.splitting import LineSplitter
 from swaps.memory_rules import GIB, gib, node_memory, stopped_at_floor
 from swaps.models import Swap
-from swaps.site import Site
 from swaps.states import Status
 
-TRIES = 3  # a link that drops is no reason to load without a guard, or not at all
 START_SECONDS = 40.0  # raising the fence waits up to 20 s for a command that still runs
 SPARE_SECONDS = 30  # beyond the swap's deadline, should nobody be there to send the guard home
 WATCH_SECONDS = 600
@@ -51,7 +49,7 @@ def arm(drive: Drive, definition: Definition) -> None:
         return
     nodes = drive.site.names_for(definition)
     command = _start(drive)
-    answers = drive.site.on_each(nodes, lambda node: _try(drive.site, node, command))
+    answers = drive.site.on_each(nodes, lambda node: drive.site.ask(node, command, timeout=START_SECONDS))
     for node, answer in answers.items():
         if not answer.ok:
             raise StepFailed(_cannot_guard(node, answer))
@@ -61,9 +59,18 @@ def arm(drive: Drive, definition: Definition) -> None:
 
 
 def rearm(drive: Drive, definition: Definition) -> None:
-    """For a driver that takes over in the middle of a load: see that the guards are there."""
-    if drive.guarded != key_of(drive.swap):
+    """For a driver that takes over in the middle of a load: see that the guards are there.
+
+    One that cannot be asked now is no reason to end the load: most likely the driver before us left it its guard.
+    """
+    if drive.guarded == key_of(drive.swap):
+        return
+    try:
         arm(drive, definition)
+    except StepFailed as failure:
+        if failure.cause.code != "spark-unreachable":
+            raise
+        log.warning("swap %s: it is not known whether its memory guards are there: %s", drive.swap.pk, failure)
 
 
 def disarm(drive: Drive, nodes: Iterable[str]) -> None:
@@ -182,14 +189,6 @@ def _start(drive: Drive) -> Command:
         floor_bytes=slot.memory_floor_gib * GIB,
         seconds=seconds,
     )
-
-
-def _try(site: Site, node: str, command: Command) -> CommandResult:
-    for _ in range(TRIES):
-        answer = site.on(node, command, timeout=START_SECONDS)
-        if answer.exit_status is not None:
-            break
-    return answer
 
 
 def _cannot_guard(node: str, answer: CommandResult) -> Cause:

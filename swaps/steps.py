@@ -219,7 +219,8 @@ def _watch(drive: Drive, definition: Definition) -> VllmReading:
             reading = loading.until_ready()
         except StepFailed as failure:
             loading.finish()
-            raise memory_guard.explained(drive, definition, watch.explained(drive, failure)) from None
+            told = watch.explained(drive, loading.with_last_words(failure))
+            raise memory_guard.explained(drive, definition, told) from None
         loading.finish()
         drive.say(*((SwapMessage.Kind.LOG, line) for line in memory.summary()))
     memory_guard.disarm(drive, drive.site.names_for(definition))

@@ -98,6 +98,8 @@ def test_a_model_that_never_answers_fails_at_its_deadline(swap_to: SwapTo, slot:
 
     assert (swap.status, swap.diagnosis_code) == ("failed", "deadline")
     assert "10 seconds" in swap.diagnosis
+    last = swap.messages.filter(kind="log").order_by("-seq")[0].data
+    assert swap.evidence.endswith(f"{last['node']}: {last['text']}") and "Loading" in last["text"]
     assert containers(slot) == ""
 
 

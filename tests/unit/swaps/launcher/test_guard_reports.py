@@ -2,8 +2,9 @@
 
 import pytest
 
-from swaps.launcher import guard_commands
+from swaps.launcher import guard_commands, guard_scripts
 from swaps.launcher.guard_reports import GuardReport, IdleLook, read_available, read_guard, read_idle
+from swaps.page_cache import sudoers_line
 
 FIRED = "guard key=42.there state=fired available_kib=6000000 floor_kib=6291456 pid=77"
 
@@ -45,3 +46,10 @@ def test_it_reads_what_is_left_on_an_idle_spark() -> None:
 def test_a_key_that_is_none_never_reaches_a_spark(key: str) -> None:
     with pytest.raises(ValueError, match="key"):
         guard_commands.end_guard("main", key)
+
+
+def test_sudo_is_asked_for_exactly_what_the_sudoers_line_allows() -> None:
+    allowed = sudoers_line("nvidia").partition("NOPASSWD: ")[2]
+
+    assert allowed == "/usr/bin/tee /proc/sys/vm/drop_caches"
+    assert f"sudo -n {allowed} >" in guard_scripts.DROP_CACHES
