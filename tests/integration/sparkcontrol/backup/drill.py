@@ -19,15 +19,17 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from cluster import encryption, events
+from cluster import encryption, event_feed, events
 from cluster.models import Event, Slot
 from cluster.refusals import Lost, Unavailable
 from cluster.ssh.command import Command
 from cluster.ssh.pool import pool
+from services.api import events as event_stream
 from services.models import Delivery, DeliveryState
 from services.webhooks import after_restore as webhooks_after_restore
 from services.webhooks import outbox
 from sparkcontrol.backup import archive, dumping, restoring, schema
+from sparkcontrol.backup.running import database_alone
 from swaps import actions, locks, reopening
 from swaps import after_restore as swaps_after_restore
 from swaps.actions import Requester
@@ -123,6 +125,8 @@ def test_the_drill(slot: Slot, swap_to: SwapTo, sparks: SimulatedSparks, folder:
     assert swap.fence > on_the_node and fence_on_the_node(slot) == swap.fence
     assert swap.pk > later.pk, "its number was never used before"
     assert Event.objects.get(kind="database.restored").pk > newest_event
+    assert "restored from a backup" in event_stream._missed(newest_event, event_feed.newest())
+    assert event_stream._missed(event_feed.newest(), event_feed.newest()) == ""
 
 
 def some_of_everything() -> Slot:
@@ -259,7 +263,8 @@ def test_it_refuses_while_somebody_uses_the_database(folder: Path) -> None:
     path = backup(folder)
     with closing(_somebody()), pytest.raises(CommandError, match="end web and workers"):
         call_command("restore", str(path))
-    call_command("restore", str(path))
+    with database_alone():
+        pass  # now that they are gone
 
 
 def _somebody() -> Any:
