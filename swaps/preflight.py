@@ -1,9 +1,11 @@
 """Everything that can be asked before the old model is stopped. Changes nothing on any Spark."""
 
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cluster.models import Launcher
+from cluster.models import ForeignPolicy, Launcher
+from cluster.readings import HostReading
 from cluster.ssh.base import CommandResult
 from cluster.ssh.command import Command
 from swaps.catalog.definition import Definition
@@ -11,6 +13,7 @@ from swaps.checks import Check, CheckState
 from swaps.launcher import node_commands
 from swaps.launcher.launch import CannotLaunch, LaunchPlan, image_of
 from swaps.launcher.node_reports import PreflightFacts, read_preflight
+from swaps.memory_rules import GIB, floor_checks, node_memory
 from swaps.planning import plan_launch
 from swaps.preflight_rules import Terms, judge
 from swaps.site import Site
@@ -46,12 +49,23 @@ def run(site: Site, definition: Definition, *, stop_foreign: bool = False) -> Ve
     silent = {node: result.reason for node, result in answers.items() if facts[node] is None}
     heard = {node: fact for node, fact in facts.items() if fact is not None}
     image = image_of(definition, site.placement_for(definition))
-    terms = Terms(site.slot.launcher == Launcher.DOCKER_RUN, site.slot.vllm_port, stop_foreign)
+    refuses = site.slot.foreign_gpu_users == ForeignPolicy.REFUSE
+    terms = Terms(site.slot.launcher == Launcher.DOCKER_RUN, site.slot.vllm_port, stop_foreign, refuses)
     checks = judge(heard, silent, definition, site.slot.container_name, image, terms)
+    checks += _memory_checks(site, definition, heard)
     plan, trouble = plan_or_trouble.result() if site.head in heard else (None, None)
     if trouble and any(check.state is CheckState.BLOCKS and check.code in SAID_ALREADY for check in checks):
         trouble = None
     return Verdict([*checks, *([trouble] if trouble else [])], list(plan.display()) if plan else [])
+
+
+def _memory_checks(site: Site, definition: Definition, heard: Container[str]) -> list[Check]:
+    nodes = [
+        node_memory(s.name, HostReading.from_dict(s.reading), s.idle_available_bytes, site.slot.container_name)
+        for s in site.sparks
+        if s.name in heard
+    ]
+    return floor_checks(nodes, definition, site.slot.memory_floor_gib * GIB)
 
 
 def _plan(site: Site, definition: Definition) -> tuple[LaunchPlan | None, Check | None]:

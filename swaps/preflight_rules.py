@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from swaps.catalog.definition import Definition
 from swaps.checks import Check, CheckState
+from swaps.foreign import foreign_checks
 from swaps.launcher.node_reports import PreflightFacts
 from swaps.launcher.outsiders import in_the_way
 from swaps.outsider_checks import outsider_checks
@@ -23,6 +24,7 @@ class Terms:
     docker_run: bool = False
     port: int | None = None
     stop_foreign: bool = False
+    refuse_foreign: bool = False  # others on the GPU end the swap
 
 
 def judge(
@@ -68,7 +70,7 @@ def _node(
     yield from _port(node, fact, is_head, container, port)
     yield from _weights(node, fact, definition)
     yield from _disk(node, fact)
-    yield from _neighbours(node, fact, container, port)
+    yield from _neighbours(node, fact, container, port, refuse=terms.refuse_foreign)
 
 
 def _launcher(node: str, fact: PreflightFacts) -> Check:
@@ -158,10 +160,6 @@ def _disk(node: str, fact: PreflightFacts) -> Iterator[Check]:
         yield Check("disk-full", BLOCKS, sentence, "Free at least 5 GiB there: compile caches and logs need it.", node)
 
 
-def _neighbours(node: str, fact: PreflightFacts, container: str, port: int | None) -> Iterator[Check]:
+def _neighbours(node: str, fact: PreflightFacts, container: str, port: int | None, *, refuse: bool) -> Iterator[Check]:
     stopped = {outsider.box.name for outsider in in_the_way(fact.boxes, container, port)}
-    for other in fact.memory_users(container):
-        if other.name in stopped:
-            continue
-        sentence = f"{other.name} ({other.image}) also uses GPU memory on {node}."
-        yield Check("gpu-shared", WARNING, sentence, "Stop it if the load runs out of memory.", node)
+    yield from foreign_checks(node, fact.gpu_users, container, stopped, refuse=refuse)

@@ -4,15 +4,10 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from swaps.launcher.gpu_users import GpuUser, read_gpu_users
 from swaps.launcher.outsiders import Box, read_boxes
 
 VLLM_PROCESS = re.compile(r"VLLM::|\bvllm serve\b|\bvllm\.entrypoints\b")
-
-# Images whose containers live in the same unified memory as vLLM (spark-facts.md section 8).
-_MEMORY_USERS = re.compile(
-    r"vllm|nvcr\.io/nim/|ollama|sglang|tensorrt|trtllm|tritonserver|comfyui|lmstudio|llama\.?cpp|text-generation",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +69,6 @@ class GoneReport:
 
 
 @dataclass(frozen=True, slots=True)
-class RunningContainer:
-    name: str
-    image: str
-
-    @property
-    def uses_gpu_memory(self) -> bool:
-        """Judged by the image's name: the usual servers that share the unified memory."""
-        return _MEMORY_USERS.search(self.image) is not None
-
-
-@dataclass(frozen=True, slots=True)
 class PreflightFacts:
     """Answer to preflight_facts. Byte counts; None = the Spark could not say."""
 
@@ -97,7 +81,7 @@ class PreflightFacts:
     gpu_runtime: str | None = None  # yes | no: can docker give a container the GPU
     container: ContainerState | None = None
     boxes: tuple[Box, ...] = ()
-    running: tuple[RunningContainer, ...] = ()
+    gpu_users: tuple[GpuUser, ...] = ()
     port_free: bool | None = None
     port_holder: str = ""
     disk_free: int | None = None
@@ -112,10 +96,6 @@ class PreflightFacts:
     weights_files: int | None = None
     weights_downloading: bool = False
     unread: tuple[str, ...] = field(default=(), repr=False)
-
-    def memory_users(self, own_container: str) -> tuple[RunningContainer, ...]:
-        """Other running containers that use GPU memory."""
-        return tuple(each for each in self.running if each.uses_gpu_memory and each.name != own_container)
 
 
 def vllm_processes(text: str) -> int:
@@ -158,7 +138,7 @@ def read_preflight(text: str) -> PreflightFacts:
         gpu_runtime=facts.get("gpu_runtime"),
         container=_state(facts.get("container", "")),
         boxes=read_boxes(_all(pairs, "box")),
-        running=tuple(RunningContainer(*line.split("|", 1)) for line in _all(pairs, "running") if "|" in line),
+        gpu_users=read_gpu_users(*(_all(pairs, name) for name in GPU_LINES)),
         port_free=_port_free(facts),
         port_holder=facts.get("port_holder", ""),
         disk_free=_number(facts.get("disk_free")),
@@ -176,9 +156,11 @@ def read_preflight(text: str) -> PreflightFacts:
     )
 
 
+GPU_LINES = ("container_row", "gpu_app", "gpu_group", "gpu_owner")
 _KNOWN = frozenset(
     {
-        *("launcher", "env_container", "mod_absent", "docker", "docker_problem", "image", "container", "running"),
+        *("launcher", "env_container", "mod_absent", "docker", "docker_problem", "image", "container"),
+        *GPU_LINES,
         *("box", "gpu_runtime"),
         *("port", "port_holder", "disk_free", "disk_size", "MemAvailable", "MemTotal", "boot_id", "fence"),
         *("weights", "weights_missing", "weights_bytes", "weights_files", "weights_downloading"),

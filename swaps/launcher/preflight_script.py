@@ -3,6 +3,7 @@
 Lines are `fact value`. A fact that cannot be had is left out: the reader treats it as not known, never as bad.
 """
 
+from swaps.launcher.gpu_users import SCRIPT as GPU_USERS
 from swaps.launcher.node_scripts import STATE_FORMAT
 from swaps.launcher.outsiders import BOX_FORMAT
 
@@ -57,6 +58,7 @@ boxes() {{
 PREFLIGHT = (
     _WEIGHTS
     + BOXES
+    + GPU_USERS
     + f"""\
 container=$1 port=$2 image=$3 launcher=$4 slot=$5 folder=$6 local_path=$7
 shift 7
@@ -89,7 +91,6 @@ elif problem=$(timeout -k 1 10 docker ps -q 2>&1 >/dev/null); then
   else
     echo 'container {{"exists":false}}'
   fi
-  timeout -k 1 10 docker ps --format '{{{{.Names}}}}|{{{{.Image}}}}' 2>/dev/null | sed 's/^/running /'
   boxes
   if timeout -k 1 10 docker info --format '{{{{json .Runtimes}}}}' 2>/dev/null | grep -q nvidia ||
     command -v nvidia-ctk nvidia-container-runtime-hook >/dev/null; then echo "gpu_runtime yes"
@@ -98,6 +99,7 @@ else
   echo "docker failed"
   printf '%s\\n' "$problem" | head -n 1 | sed 's/^/docker_problem /'
 fi
+gpu_users
 
 if listening=$(ss -ltnHp "sport = :$port" 2>/dev/null); then
   if [ -n "$listening" ]; then printf '%s\\n' "$listening" | head -n 1 | sed 's/^/port_holder /'

@@ -147,3 +147,18 @@ def test_the_first_sight_is_no_drift_and_what_follows_is(slot: Slot, models: dic
     on_head(slot, "docker", "stop", "chat")
     pool.close()
     assert look(slot).drift["kind"] == "stopped"
+
+
+def test_others_on_the_gpu_are_named_before_a_swap_and_refused_by_policy(swap_to: SwapTo, slot: Slot) -> None:
+    words = ("docker", "run", "-d", "--name", "chat", "--network", "host", "vllm/vllm-openai:latest", "org/chat-7B")
+    on_head(slot, *words, "--port", "9000", "--gpu-memory-utilization", "0.2")
+    site = site_of(slot)
+    until(lambda: "VLLM::" in site.on("spark-1", Command.of("nvidia-smi", "--query-compute-apps=name")).stdout, 20)
+    Slot.objects.update(foreign_gpu_users="refuse")
+    slot.refresh_from_db()
+
+    swap = swap_to("small")
+
+    assert (swap.status, swap.diagnosis_code) == ("failed", "gpu-shared")
+    assert "vLLM (container chat, vllm/vllm-openai:latest)" in swap.diagnosis and "GiB" in swap.diagnosis
+    assert "docker stop chat" in swap.remedy

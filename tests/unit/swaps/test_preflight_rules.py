@@ -7,7 +7,8 @@ import pytest
 
 from swaps.catalog.definition import Definition
 from swaps.checks import Check, CheckState
-from swaps.launcher.node_reports import ContainerState, PreflightFacts, RunningContainer
+from swaps.launcher.gpu_users import GpuUser
+from swaps.launcher.node_reports import ContainerState, PreflightFacts
 from swaps.launcher.outsiders import Box
 from swaps.preflight_rules import Terms, judge
 
@@ -106,11 +107,28 @@ def test_missing_weights_warn_for_a_repo_and_block_for_a_local_path() -> None:
     assert states(checks(LOCAL, weights="absent")) == {"weights-missing": CheckState.BLOCKS}
 
 
-def test_other_users_of_the_memory_are_named() -> None:
-    found = checks(running=(RunningContainer("ollama", "ollama/ollama:latest"),))
+def test_others_on_the_gpu_are_named_and_refused_when_the_slot_says_so() -> None:
+    others = (
+        GpuUser("ollama", "ollama/ollama:latest", "ollama", memory_mib=11_264),
+        GpuUser("python3", pid=4711, user="ana"),
+    )
 
-    assert states(found) == {"gpu-shared": CheckState.WARNING}
-    assert "ollama" in next(check.sentence for check in found if check.code == "gpu-shared")
+    found = [check for check in checks(gpu_users=others) if check.code == "gpu-shared"]
+    assert [check.state for check in found] == [CheckState.WARNING] * 2
+    assert "Ollama (container ollama, ollama/ollama:latest)" in found[0].sentence and "11.0 GiB" in found[0].sentence
+    assert "python3 (process 4711 of ana)" in found[1].sentence
+
+    refused = checks(gpu_users=others, terms=Terms(refuse_foreign=True))
+    assert states(refused) == {"gpu-shared": CheckState.BLOCKS}
+    assert all(check.remedy for check in refused if check.code == "gpu-shared")
+
+
+def test_our_own_are_no_strangers_on_the_gpu() -> None:
+    own = (GpuUser("vllm_node", "vllm-node", "launcher"), GpuUser("VLLM::EngineCore", pid=12))
+    assert not states(checks(gpu_users=own, terms=Terms(refuse_foreign=True)))
+
+    neighbour = (GpuUser("vllm_b", "vllm-node", "launcher", ours=True),)
+    assert states(checks(gpu_users=neighbour, terms=Terms(refuse_foreign=True))) == {"gpu-shared": CheckState.WARNING}
 
 
 def test_images_that_differ_between_nodes_block() -> None:

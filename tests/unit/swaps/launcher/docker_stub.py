@@ -30,8 +30,9 @@ case "$1 $2" in
   "ps -q") ;;
   "ps -a") for box in "$root"/containers/*/; do [ -d "$box" ] || continue; n=$(basename "$box")
              case $4 in *Status*) echo "$n Up 3 minutes" ;; *) echo "$n" ;; esac; done ;;
-  "ps --format") for box in "$root"/containers/*/; do [ -d "$box" ] && echo "$(basename "$box")|vllm-node"; done
-             echo "ollama|ollama/ollama:latest"; echo "db|postgres:16" ;;
+  "ps --no-trunc") for name in ollama db; do
+               printf '{"ID":"%s","Names":"%s","Image":"%s","State":"running"}\n' "$name" "$name" "$name/$name:latest"
+             done ;;
   "top "*)
     [ -d "$root/containers/$2" ] || exit 1
     echo "UID                 PID                 PPID                C                   CMD"

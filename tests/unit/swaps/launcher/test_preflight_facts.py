@@ -69,7 +69,7 @@ def test_one_round_trip_answers_everything(spark: Spark, launcher: Path) -> None
     assert (facts.docker, facts.image_id) == ("ok", "sha256:abc")
     assert facts.container is not None
     assert facts.container.fence == 4
-    assert [user.name for user in facts.memory_users("vllm_node")] == ["ollama"]
+    assert [user.name for user in facts.gpu_users if user.kind == "ollama"] == ["ollama"]
     assert facts.port_free is True
     assert facts.fence == 6
     assert facts.disk_free is not None
