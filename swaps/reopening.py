@@ -1,4 +1,5 @@
-"""After a restore: a slot stays closed until our fence is above that of each of its Sparks.
+"""After a restore: a slot stays closed until our fence is above that of each of its Sparks. Likewise when a Spark
+refuses our fence: then the database is behind for another reason.
 
 The Sparks remember the highest fence they have seen, and refuse what is lower. A database of yesterday knows a lower
 one, and may hand out fences a second time. So every Spark is asked before the first swap, and ours goes above.
@@ -26,6 +27,7 @@ TRY_EVERY = timedelta(seconds=10)
 CLAIM = timedelta(seconds=60)  # longer than a look at all Sparks of a slot takes
 RETRY_AFTER_SECONDS = 10
 READ_SECONDS = 15.0
+BEHIND = "stale-fence"  # how a swap fails then
 # Fences and ids handed out after the backup are not known here; a step this wide passes over them.
 LEAP = 1_000_000
 
@@ -41,12 +43,18 @@ def refuse_closed(slot: Slot) -> None:
     closed = ClosedSlot.objects.filter(slot=slot).first()
     if closed is None:
         return
-    why = closed.problem or "Its Sparks are being asked at this moment."
+    why = closed.problem or "They are being asked at this moment."
     sentence = (
-        f"The database was restored from a backup, and {slot.name} takes no swaps until each of its Sparks has told "
-        f"what it did since. {why}"
+        f"The Sparks of {slot.name} may know more than this database, which was restored from a backup or is not the "
+        f"only one that uses them; it takes no swaps until each of them has told its fence. {why}"
     )
     raise Unavailable("restored-reconciling", sentence, retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+def close_when_behind(slot: Slot, code: str) -> None:
+    """A Spark refused our fence although nobody else drives: it knows a higher one than this database."""
+    if code == BEHIND:
+        ClosedSlot.objects.get_or_create(slot=slot, defaults={"since": timezone.now()})
 
 
 def due() -> list[int]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cluster import log_context
 from cluster.outages import DATABASE_AWAY
-from swaps import claims, outlasting, replacing, steps, warm
+from swaps import claims, outlasting, reopening, replacing, steps, warm
 from swaps.drive import Drive, drain
 from swaps.failures import TOO_MANY_DRIVERS, CancelRequested, Cause, Draining, StepFailed
 from swaps.machine import LostRace
@@ -82,6 +82,7 @@ def _go(journey: Drive) -> None:
             _end(journey, Status.CANCELLED, None)
         except StepFailed as failure:
             _end(journey, Status.FAILED, failure.cause)
+            reopening.close_when_behind(journey.swap.slot, failure.cause.code)
         except (LostRace, Draining, *DATABASE_AWAY):
             raise
         except Exception:
