@@ -12,6 +12,8 @@ _BY_IMAGE = (
     ("ollama", re.compile(r"(^|/)ollama(/ollama)?(:|@|$)")),
     ("comfyui", re.compile(r"comfy-?ui")),
     ("lmstudio", re.compile(r"lm-?studio")),
+    ("llamacpp", re.compile(r"llama\.?-?cpp")),
+    ("tgi", re.compile(r"text-generation-inference")),
     ("vllm", re.compile(r"vllm")),
 )
 _BY_NAME = (

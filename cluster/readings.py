@@ -25,9 +25,7 @@ class Container:
     status: str = ""  # Docker's words: "Up 2 hours", "Exited (137) 5 minutes ago"
     running: bool = False
     command: str = ""
-    kind: str = (
-        "other"  # vllm, launcher, ray, sparkrun, nim, ollama, sglang, tensorrt, triton, comfyui, lmstudio, other
-    )
+    kind: str = "other"  # one of container_kinds: vllm, launcher, ray, sparkrun, nim, ollama, comfyui, ...
     on_gpu: bool = False
     id: str = ""
     created: str = ""  # Docker's words: "2026-11-20 10:00:00 +0000 UTC"

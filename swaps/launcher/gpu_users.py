@@ -21,6 +21,8 @@ WORDS = {
     "triton": "Triton",
     "comfyui": "ComfyUI",
     "lmstudio": "LM Studio",
+    "llamacpp": "llama.cpp",
+    "tgi": "Text Generation Inference",
 }
 
 # The lines of a preflight. One nvidia-smi for all: with a sick driver it hangs, and then nothing is known.
