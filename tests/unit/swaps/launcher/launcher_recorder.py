@@ -129,7 +129,7 @@ class Recorder:
     def _recording(self, number: int) -> Recording:
         def words(kind: str) -> list[str] | None:
             path = self.root / "out" / f"{number}.{kind}"
-            return path.read_bytes().decode().split("\0")[:-1] if path.exists() else None
+            return path.read_bytes().decode(errors="surrogateescape").split("\0")[:-1] if path.exists() else None
 
         return Recording(
             launcher=words("exec"),
