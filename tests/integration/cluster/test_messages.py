@@ -58,7 +58,7 @@ def test_a_message_lands_in_its_queue(redis: RedisServer, task: Any) -> None:
 
 def test_without_redis_the_work_is_given_to_hands_at_once(redis: RedisServer, task: Any) -> None:
     redis.stop()
-    taken: list[int] = []
+    taken: list[messages.Rows] = []
     began = time.monotonic()
     for row_id in range(50):
         assert not messages.post(task, row_id, lambda _, row: taken.append(row))
