@@ -108,13 +108,17 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+NETWORKS = ("SPARKCONTROL_WEBHOOK_NETWORKS", "nonsense", "sparkcontrol.E003")
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "sentence"),
+    ("program", "name", "value", "sentence"),
     [
-        ("SPARKCONTROL_WEBHOOK_NETWORKS", "nonsense", "sparkcontrol.E003"),
-        ("REDIS_URL", "http://u:canary-5c1d@h", "REDIS_URL is not an address"),
-        ("DATABASE_URL_FILE", "/nowhere", "DATABASE_URL_FILE names /nowhere, which cannot be read"),
+        ("web", *NETWORKS),
+        ("worker", *NETWORKS),
+        ("bootstrap", *NETWORKS),
+        ("web", "REDIS_URL", "http://u:canary-5c1d@h", "REDIS_URL is not an address"),
+        ("worker", "DATABASE_URL_FILE", "/nowhere", "DATABASE_URL_FILE names /nowhere, which cannot be read"),
     ],
 )
 def test_every_program_refuses_to_start_on_a_mistake(
