@@ -13,12 +13,16 @@ from swaps.checks import Check, CheckState
 from swaps.launcher import node_commands
 from swaps.launcher.launch import CannotLaunch, LaunchPlan, image_of
 from swaps.launcher.node_reports import PreflightFacts, read_preflight
+from swaps.launcher.outsider_commands import boxes
+from swaps.launcher.outsiders import read_boxes
 from swaps.memory_rules import GIB, floor_checks, node_memory
+from swaps.outsider_checks import outsider_checks
 from swaps.planning import plan_launch
 from swaps.preflight_rules import Terms, judge
 from swaps.site import Site
 
 QUESTION_SECONDS = 40.0
+ASIDE_SECONDS = 15.0  # for a Spark of the slot that this model does not need
 SAID_ALREADY = frozenset({"docker-unavailable", "image-missing"})  # then no plan for docker run can be made either
 
 
@@ -42,17 +46,21 @@ def run(site: Site, definition: Definition, *, stop_foreign: bool = False) -> Ve
     nodes = site.names_for(definition)
     with ThreadPoolExecutor(1) as aside:
         plan_or_trouble = aside.submit(_plan, site, definition)
-        answers = site.on_each(
-            nodes, lambda node: site.ask(node, _question(site, definition), timeout=QUESTION_SECONDS)
-        )
-    facts = {node: _read(result) for node, result in answers.items()}
-    silent = {node: result.reason for node, result in answers.items() if facts[node] is None}
+        # A stop reaches every Spark of the slot, so whose containers are there counts on those not needed now, too.
+        questions = {node: _question(site, definition) if node in nodes else boxes() for node in site.names}
+        limits = {node: QUESTION_SECONDS if node in nodes else ASIDE_SECONDS for node in site.names}
+        answers = site.on_each(site.names, lambda node: site.ask(node, questions[node], timeout=limits[node]))
+    facts = {node: _read(answers[node]) for node in nodes}
+    silent = {node: answers[node].reason for node in nodes if facts[node] is None}
     heard = {node: fact for node, fact in facts.items() if fact is not None}
     image = image_of(definition, site.placement_for(definition))
     refuses = site.slot.foreign_gpu_users == ForeignPolicy.REFUSE
     terms = Terms(site.slot.launcher == Launcher.DOCKER_RUN, site.slot.vllm_port, stop_foreign, refuses)
     checks = judge(heard, silent, definition, site.slot.container_name, image, terms)
     checks += _memory_checks(site, definition, heard)
+    for node in site.names[len(nodes) :]:
+        there = read_boxes(answers[node].stdout.splitlines())
+        checks += outsider_checks(node, there, site.slot.container_name, None, consent=stop_foreign)
     plan, trouble = plan_or_trouble.result() if site.head in heard else (None, None)
     if trouble and any(check.state is CheckState.BLOCKS and check.code in SAID_ALREADY for check in checks):
         trouble = None

@@ -171,3 +171,17 @@ def test_the_community_launchers_own_container_needs_no_consent(swap_to: SwapTo,
 
     assert swap.status == "ready", swap.diagnosis
     assert "container-of-launcher" in {check["code"] for check in swap.checks}
+
+
+def test_one_on_a_worker_that_the_model_does_not_need_is_seen_before_anything_stops(
+    swap_to: SwapTo, slot: Slot
+) -> None:
+    assert swap_to("small").status == "ready"
+    theirs = Command.of("docker", "run", "-d", "--name", "vllm_node", "vllm-node", "sleep", "1000")
+    assert site_of(slot).on("spark-2", theirs).ok
+
+    swap = swap_to("other")
+
+    assert (swap.status, swap.diagnosis_code) == ("failed", "container-not-ours"), swap.diagnosis
+    assert "spark-2" in swap.diagnosis
+    assert served(slot) == ["org/small"]
