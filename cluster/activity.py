@@ -24,6 +24,7 @@ _LOOKS = {
     "schedule.skipped": ("alert", "warn"),
     "schedule.stale": ("alert", "warn"),
     "endpoint.disabled": ("alert", "bad"),
+    "signin.throttled": ("alert", "warn"),
     "serving.changed": ("models", "mute"),
     "spark.up": ("check", "good"),
     "spark.down": ("cross", "bad"),

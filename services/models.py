@@ -5,7 +5,7 @@ from django.db import models
 from services.querysets import ApiKeyQuerySet
 from services.webhooks.rows import Attempt, Delivery, DeliveryState, OutgoingMessage, WebhookEndpoint
 
-__all__ = ["ApiKey", "Attempt", "Delivery", "DeliveryState", "OutgoingMessage", "WebhookEndpoint"]
+__all__ = ["ApiKey", "Attempt", "Delivery", "DeliveryState", "OutgoingMessage", "SignInTries", "WebhookEndpoint"]
 
 
 class ApiKey(models.Model):
@@ -34,3 +34,19 @@ class ApiKey(models.Model):
     def actor(self) -> str:
         """How the journal names this caller."""
         return f"key:{self.name}"
+
+
+class SignInTries(models.Model):
+    """Passwords that were not right, or are being looked at, since `began_at` (services/sign_in.py)."""
+
+    who = models.CharField(max_length=64, blank=True)  # keyed hash of the name; blank = whatever the name
+    address = models.CharField(max_length=45, blank=True)
+    count = models.PositiveIntegerField(default=0)
+    began_at = models.DateTimeField(db_index=True)  # by the database's clock
+    told = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["who", "address"], name="tries_once_per_name_and_address")]
+
+    def __str__(self) -> str:
+        return f"{self.count} tries from {self.address}"

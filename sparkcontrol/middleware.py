@@ -11,7 +11,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from cluster import log_context
-from cluster.api import problems
+from cluster.api import failures, problems
+from services.sign_in import TooManyTries
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -57,6 +58,14 @@ class SecurityHeaders:
             response = self._answer(request)
             _note(request, response, time.monotonic() - began)
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Raised where a password is looked at, which is below every view that takes one."""
+        if not isinstance(exception, TooManyTries):
+            return None
+        answer = failures.answer(request, exception.status, exception.detail)
+        answer.headers["Retry-After"] = str(exception.retry_after_seconds)
+        return answer
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         _forget_last_slash(request)

@@ -101,6 +101,13 @@ REBOOT = {
     "sequence": "number of the event; grows",
     "link": "page of the overview",
 }
+SIGN_IN = {
+    "username": "the person whose password is guessed; null when there is nobody of that name",
+    "address": "where the guesses come from",
+    "retry_after_seconds": "how long nobody may sign in from there, under that name",
+    "sequence": "number of the event; grows",
+    "link": "page of the overview",
+}
 ENDPOINT = {
     **SLOT,
     "endpoint": "number of the webhook endpoint",
@@ -159,6 +166,7 @@ TYPES: dict[str, EventType] = {
         EventType("schedule.made", "a schedule was made", "Schedule made", "info", SCHEDULE),
         EventType("schedule.changed", "a schedule was changed", "Schedule changed", "info", SCHEDULE),
         EventType("schedule.removed", "a schedule was removed", "Schedule removed", "info", SCHEDULE),
+        EventType("signin.throttled", "somebody guesses passwords", "Sign-in paused", "warning", SIGN_IN),
         EventType("endpoint.disabled", "a webhook endpoint was switched off", "Webhook off", "error", ENDPOINT),
         EventType("ping", "a test somebody asked for", "Test", "info", ENDPOINT),
     )

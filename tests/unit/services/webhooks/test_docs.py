@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.webhooks import bodies
-from services.webhooks.types import DRIFT, ENDPOINT, LOCK, OPERATION, REBOOT, SCHEDULE, TYPES, WEDGED
+from services.webhooks.types import DRIFT, ENDPOINT, LOCK, OPERATION, REBOOT, SCHEDULE, SIGN_IN, TYPES, WEDGED
 
 TEXT = (Path(__file__).resolve().parents[4] / "docs" / "webhooks.md").read_text()
 SECTIONS = {
@@ -16,6 +16,7 @@ SECTIONS = {
     "data of model.drifted, model.crashed, model.back and model.adopted": DRIFT,
     "data of model.wedged and model.unwedged": WEDGED,
     "data of spark.rebooted": REBOOT,
+    "data of signin.throttled": SIGN_IN,
     "data of endpoint.disabled and ping": ENDPOINT,
 }
 
