@@ -112,8 +112,8 @@ def clean(drive: Drive) -> None:
         awake = reboots.awake(drive)
         if drive.site.head in awake:
             launching.raise_fence(drive.site, drive.swap.fence)
-        memory_guard.disarm(drive, awake)
         stop_everywhere(drive, awake)
+        memory_guard.disarm(drive, awake)
     except StepFailed as trouble:
         drive.progress(f"Could not tidy up: {trouble.cause.sentence}"[:200])
         serving.mark(drive.site.slot, ServingState.UNKNOWN, problem=trouble.cause.sentence)
