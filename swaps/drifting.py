@@ -50,8 +50,7 @@ def _ask(site: Site, belief: Belief, drift: dict[str, Any], reading: VllmReading
     try:
         seen = read_witness(site.head, result.stdout)
     except ValueError:
-        said = result.reason or "Docker does not say what runs."
-        return Testimony(None, f"{site.head} cannot be asked: {said}")
+        return Testimony(None, result.reason or f"Docker on {site.head} does not say what runs.")
     if reading.health_ok:
         return Testimony(seen)
     gone = gone_kind(belief, _with_boots(site, belief, seen), engine_dead=reading.engine_dead)
