@@ -6,6 +6,7 @@ of them measure the product and not themselves.
 
 import asyncio
 import base64
+import bisect
 import json
 import os
 import re
@@ -176,14 +177,26 @@ def read(kind: str, line: Line) -> list[Heard]:
 
 
 def sse_rows(text: bytes, begin: int, ends: list[tuple[int, float]]) -> list[Heard]:
-    """The chunks' own lengths stand between the rows and belong to nobody."""
+    body, added = unchunked(text, begin)
     place, found = iter(ends), []
     end, at = next(place)
-    for match in SSE_EVENT.finditer(text, begin):
-        while end < match.end():
+    for match in SSE_EVENT.finditer(body):
+        came_with = match.end() + added[bisect.bisect_left(added, (match.end(), 0))][1]
+        while end < came_with:
             end, at = next(place)
         found.append(Heard(at, int(match[1]), match[2]))
     return found
+
+
+def unchunked(text: bytes, begin: int) -> tuple[bytes, list[tuple[int, int]]]:
+    """The body of a chunked answer; for each chunk where it ends in the body and how much further in the answer."""
+    body, added = bytearray(), []
+    while (break_at := text.find(b"\r\n", begin)) > 0 and (size := int(text[begin:break_at], 16)):
+        begin = break_at + 2
+        body += text[begin : begin + size]  # less, when the connection was dropped
+        added.append((len(body), min(begin + size, len(text)) - len(body)))
+        begin += size + 2
+    return bytes(body), added
 
 
 def websocket_rows(text: bytes, begin: int, ends: list[tuple[int, float]]) -> list[Heard]:

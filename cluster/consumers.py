@@ -112,6 +112,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                     return
 
     async def recheck(self) -> None:
+        await asyncio.sleep(RECHECK_SECONDS)
         while await self.still_allowed():
             await asyncio.sleep(RECHECK_SECONDS)
 

@@ -21,6 +21,7 @@ from cluster import nudge
 
 LOOK_EVERY_SECONDS = 1.0
 PAGE_ROWS = 500
+KEPT_ROWS = 2000  # per topic, for newcomers: a thousand of them must not read the same story a thousand times
 QUEUE_ROWS = 2000  # per watcher; more than this waiting and it reads the rows again at its own pace
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Watcher:
 
     async def _catch_up(self) -> None:
         """Read from the rows; join the topic once it is not ahead of what was read."""
-        rows = await self._hub.read(self._topic.reader, self._queued_to)
+        rows = await self._topic.page(self._queued_to)
         if rows is None:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             return
@@ -131,7 +132,29 @@ class Topic:
         self.bell = asyncio.Event()
         self._hub = hub
         self._position = 0
+        self._kept: deque[Row] = deque()
+        self._kept_from = 0
         self._task: asyncio.Task[None] | None = None
+
+    async def page(self, after: int) -> Sequence[Row] | None:
+        """For a newcomer: what is behind `after`; from memory, when that is all the others know."""
+        current = self.watchers and self._kept and self._kept[-1].seq == self._position
+        if current and self._kept_from <= after:
+            return [row for row in self._kept if row.seq > after]
+        rows = await self._hub.read(self.reader, after)
+        if not self.watchers:
+            self._keep(after, rows or ())
+        return rows
+
+    def _keep(self, after: int, rows: Sequence[Row]) -> None:
+        """Remember rows that follow the ones we have without a gap."""
+        if not self._kept:
+            self._kept_from = after
+        elif self._kept[-1].seq != after:
+            return
+        self._kept.extend(rows)
+        while len(self._kept) > KEPT_ROWS:
+            self._kept_from = self._kept.popleft().seq
 
     def may_join(self, position: int) -> bool:
         return not self.watchers or self._position <= position
@@ -139,6 +162,8 @@ class Topic:
     def join(self, watcher: Watcher, position: int) -> None:
         if not self.watchers:
             self._position = position
+            if self._kept and self._kept[-1].seq != position:
+                self._kept.clear()  # of another time
         self.watchers.add(watcher)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
@@ -158,9 +183,11 @@ class Topic:
         """Read until a page is not full. Rows a watcher has already are skipped by the watcher."""
         more = bool(self.watchers)
         while more:
-            rows = await self._hub.read(self.reader, self._position)
+            after = self._position
+            rows = await self._hub.read(self.reader, after)
             more = rows is not None and len(rows) == PAGE_ROWS
             if rows:
+                self._keep(after, rows)
                 self._position = max(self._position, rows[-1].seq)
                 for watcher in tuple(self.watchers):
                     watcher.push(rows)

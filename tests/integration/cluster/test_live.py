@@ -101,6 +101,35 @@ async def test_many_watchers_share_one_reader(rows: Rows) -> None:
         assert rows.reads - before < 20
 
 
+async def test_newcomers_hear_the_whole_story_without_reading_it_again(rows: Rows) -> None:
+    rows.add(1200)
+    async with AsyncExitStack() as places:
+        first = await places.enter_async_context(live.hub().watch("t", rows.read, after=0))
+        await collect(first, 1200)
+        assert await first.next(0.05) is None
+        rows.add_and_ring(300)
+        await collect(first, 300)
+        before = rows.reads
+        for after in (0, 0, 700, 1200, 1500):
+            newcomer = await places.enter_async_context(live.hub().watch("t", rows.read, after=after))
+            assert await collect(newcomer, 1500 - after) == list(range(after + 1, 1501))
+            assert await newcomer.next(0.02) is None
+        assert rows.reads - before <= 2  # the look that comes every second
+        rows.add_and_ring(5)
+        assert await collect(newcomer, 5) == await collect(first, 5) == [1501, 1502, 1503, 1504, 1505]
+
+
+async def test_what_is_too_long_ago_to_be_remembered_is_read(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "KEPT_ROWS", 10)
+    async with live.hub().watch("t", rows.read, after=0) as first:
+        assert await first.next(0.05) is None
+        rows.add_and_ring(100)
+        await collect(first, 100)
+        for after in (0, 89, 90, 95):
+            async with live.hub().watch("t", rows.read, after=after) as newcomer:
+                assert await collect(newcomer, 100 - after) == list(range(after + 1, 101))
+
+
 async def test_whoever_joins_while_rows_pour_in_misses_none_and_hears_none_twice(rows: Rows) -> None:
     total = 3000
 
