@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from cluster import events
+from cluster import events, people
 from cluster.models import Slot
 from cluster.refusals import Conflict
 from swaps import actions, locks, serving
@@ -29,9 +29,8 @@ def adopt(slot: Slot, by: Requester, *, lock_token: str | None = None) -> Servin
             "model": adopted.model_key,
             "served_ids": adopted.served_ids,
         }
-        events.record(
-            "model.adopted", f"{by.actor} adopted {what} on {slot.name}.", slot=slot, actor=by.actor, data=data
-        )
+        sentence = f"{people.named(by.actor)} adopted {what} on {slot.name}."
+        events.record("model.adopted", sentence, slot=slot, actor=by.actor, data=data)
     return adopted
 
 
