@@ -65,6 +65,10 @@ class Part:
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
+    def thaw_if_it_lives(self) -> None:
+        if self.is_running:
+            self.thaw()
+
     def memory_kib(self) -> int:
         """Its proportional share of memory (PSS)."""
         for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():

@@ -20,6 +20,7 @@ from cluster.ssh.keys import new_private_key, public_key_line
 from sparkcontrol import folder_broker
 from tests.acceptance.faults.database import Postgres, postgres
 from tests.acceptance.faults.parts import Part
+from tests.acceptance.faults.sqlite import Sqlite
 from tests.acceptance.installation import clean_environment, free_port
 from tests.integration.services.webhooks.receiver import Receiver, receiver
 from tests.lock_race.webs import manage
@@ -27,8 +28,8 @@ from tests.redis_server import RedisServer, redis_server
 from tests.simulated_sparks import SimulatedSparks, own_first_address, simulated_sparks, until
 
 TERMINAL = ("ready", "failed", "errored", "cancelled")
-LIMIT_SECONDS = 90.0  # for what should take seconds: this machine may be busy with something else
-PATIENCE_SECONDS = 30.0  # of a client that meets a part which is away
+LIMIT_SECONDS = 150.0  # for what should take seconds: this machine may be busy with something else
+PATIENCE_SECONDS = 60.0  # of a client that meets a part which is away
 HEADER_CANARY = "header-canary-77aa01"
 SINGLES = tuple(f"s{number}" for number in range(1, 8))
 PAIR = "pair"
@@ -42,12 +43,13 @@ class Product:
 
     folder: Path
     environment: dict[str, str]
-    database: Postgres
+    database: Postgres | Sqlite
     redis: RedisServer | None
     sparks: SimulatedSparks
     inbox: Receiver
     own_key: str  # of the tests, for a look at a Spark
-    port: int
+    ports: list[int]  # of the web processes; the first is asked
+    places: tuple[str, ...] = (*SINGLES, PAIR)
     parts: dict[str, Part] = field(default_factory=dict)
     key: str = ""
     slots: dict[str, int] = field(default_factory=dict)  # name -> id
@@ -59,7 +61,7 @@ class Product:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.ports[0]}"
 
     @property
     def web(self) -> Part:
@@ -69,8 +71,8 @@ class Product:
     def worker(self) -> Part:
         return self.parts["worker"]
 
-    def add_web(self, name: str = "web") -> Part:
-        argv = ["-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(self.port), "--no-server-name"]
+    def add_web(self, name: str = "web", port: int = 0) -> Part:
+        argv = ["-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(port or self.ports[0]), "--no-server-name"]
         return self._add(name, [*argv, "sparkcontrol.asgi:application"])
 
     def add_worker(self, name: str = "worker") -> Part:
@@ -104,20 +106,28 @@ class Product:
         mine = {"Authorization": f"Bearer {self.key}", **(headers or {})}
         return httpx.request(method, f"{self.url}{path}", json=body, headers=mine, timeout=30)
 
-    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+    def patient(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         """As a sensible client calls: again while nobody answers or it is told to, with the same headers."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 answer = self.once(method, path, body, headers)
                 if not is_for_now(answer):
-                    assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
-                    return answer.json() if answer.content else None
+                    return answer
                 trouble = answer.text
             except httpx.TransportError as error:
                 trouble = str(error)
+                self.ports.append(self.ports.pop(0))  # the next one, where there are several
             assert time.monotonic() < deadline, f"{method} {path} found nobody: {trouble}"
             time.sleep(0.2)
+
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+        """`patient`, and it must be well in the end; the document."""
+        answer = self.patient(method, path, body, headers)
+        assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
 
     def swap(self, slot: str, model: str, **more: Any) -> int:
         """Accepted; its id."""
@@ -171,8 +181,13 @@ class Product:
         finally:
             app.close()
 
+    @property
+    def server(self) -> Postgres:
+        assert isinstance(self.database, Postgres)
+        return self.database
+
     def held_at(self, slot: str, seconds: float = LIMIT_SECONDS) -> None:
-        until(lambda: self.database.is_held(self.slots[slot]), seconds, f"{slot} stands at its point")
+        until(lambda: self.server.is_held(self.slots[slot]), seconds, f"{slot} stands at its point")
 
     # What is true on the Sparks
 
@@ -207,7 +222,25 @@ def running_product(folder: Path) -> Iterator[Product]:
         redis = None if os.environ.get("FAULTS_BROKER") == "folder" else stack.enter_context(redis_server())
         inbox = stack.enter_context(receiver())
         environment = environment_of(folder / "data", database.url, redis.url if redis else "")
-        product = Product(folder, environment, database, redis, sparks, inbox, own_key, free_port())
+        product = Product(folder, environment, database, redis, sparks, inbox, own_key, [free_port()])
+        set_up(product, stack)
+        database.install_holds()
+        yield product
+
+
+@contextmanager
+def small_product(folder: Path, data: Path) -> Iterator[Product]:
+    """On one machine: SQLite and a folder as queue, both in `data`, and one Spark."""
+    with ExitStack() as stack:
+        own_key = new_private_key()
+        place, public = own_first_address(90), public_key_line(own_key)
+        sparks = stack.enter_context(simulated_sparks(folder / "sim", public, first_address=place, sparks=1))
+        inbox = stack.enter_context(receiver())
+        database = Sqlite(data / "spark-control.sqlite3")
+        environment = environment_of(data, "", "")
+        product = Product(
+            folder, environment, database, None, sparks, inbox, own_key, [free_port()], places=SINGLES[:1]
+        )
         set_up(product, stack)
         yield product
 
@@ -227,7 +260,7 @@ def environment_of(data: Path, database_url: str, redis_url: str) -> dict[str, s
 
 
 def set_up(product: Product, stack: ExitStack) -> None:
-    product.data.mkdir()
+    product.data.mkdir(exist_ok=True)
     manage(product.environment, "bootstrap")
     product.key = json.loads((product.data / "first-run.json").read_text())["api_key"]
     for spark in product.sparks.sparks:
@@ -236,7 +269,6 @@ def set_up(product: Product, stack: ExitStack) -> None:
     product.add_web()
     product.wait_for_web()
     configure(product)
-    product.database.install_holds()
     product.add_worker()
 
 
@@ -250,7 +282,7 @@ def configure(product: Product) -> None:
         body = {name: spark[name] for name in ("name", "host", "fabric_ip")}
         product.call("POST", "/api/sparks", {**body, "ssh_port": spark["port"], "ssh_user": spark["user"]})
         product.call("POST", f"/api/sparks/{spark['name']}/host-key", {"line": spark["host_key"]})
-    for slot in (*SINGLES, PAIR):
+    for slot in product.places:
         head, *workers = product.nodes(slot)
         product.call("PUT", f"/api/slots/{slot}", {"head": head, "workers": workers})
     for key, seconds in LOADS.items():

@@ -7,6 +7,8 @@ import pytest
 from tests.acceptance.faults.conftest import Recovered
 from tests.acceptance.faults.product import SINGLES, Product
 
+pytestmark = pytest.mark.timeout(400)
+
 # Where each slot's swap stands when the worker dies: held before this move commits.
 HELD_BEFORE = {
     "s1": "preflight",  # claimed, nothing done
@@ -18,20 +20,19 @@ HELD_BEFORE = {
 WAITS, ENDS = "s4", "s7"  # loads when the worker dies; ends a moment before
 
 
-@pytest.mark.timeout(300)
 def test_it_ends_seven_swaps_whose_worker_died_at_seven_points(product: Product, recovered: Recovered) -> None:
     product.serve("other", *SINGLES)
     for slot, status in {**HELD_BEFORE, ENDS: "ready"}.items():
-        product.database.hold(product.slots[slot], status)
+        product.server.hold(product.slots[slot], status)
     swaps = {slot: product.swap(slot, "slow" if slot == WAITS else "quick") for slot in SINGLES}
     for slot in (*HELD_BEFORE, ENDS):
         product.held_at(slot)
     product.reached(swaps[WAITS], "loading")
-    product.database.let_go(product.slots[ENDS])
+    product.server.let_go(product.slots[ENDS])
     product.reached(swaps[ENDS])
 
     product.worker.kill()
-    product.database.let_go()
+    product.server.let_go()
     product.worker.start()
     began = time.monotonic()
     ends = {slot: product.ended(swap) for slot, swap in swaps.items()}

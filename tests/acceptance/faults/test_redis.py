@@ -9,6 +9,8 @@ from tests.acceptance.faults.conftest import Recovered
 from tests.acceptance.faults.product import Product
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture
 def redis(product: Product) -> Iterator[RedisServer]:

@@ -14,6 +14,8 @@ from tests.acceptance.faults.front_doors import front_door
 from tests.acceptance.faults.product import LIMIT_SECONDS, PAIR, Product
 from tests.simulated_sparks import until
 
+pytestmark = pytest.mark.timeout(400)
+
 Story = Callable[[Product], None]
 AT_ONCE = 5  # stories
 AFTER_CHECKS = ("stopping", "launching", "loading", "verifying")
@@ -243,7 +245,6 @@ def tell(product: Product, line: list[Story], ends: dict[str, Future[None]]) -> 
             ends[story.__name__].set_exception(error)
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("story", [story.__name__ for line in LINES for story in line])
 def test_it_survives(told: dict[str, Future[None]], story: str) -> None:
     told[story].result()

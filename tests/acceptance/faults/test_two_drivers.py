@@ -9,6 +9,8 @@ from tests.acceptance.faults.conftest import Recovered
 from tests.acceptance.faults.parts import Part
 from tests.acceptance.faults.product import Product
 
+pytestmark = pytest.mark.timeout(400)
+
 RINGS = 12
 
 
@@ -22,14 +24,14 @@ def second(product: Product) -> Iterator[Part]:
 
 
 def test_it_drives_a_swap_once_however_often_it_is_rung_for(product: Product, second: Part) -> None:
-    product.database.hold(product.slots["s1"], "loading")
+    product.server.hold(product.slots["s1"], "loading")
     swap = product.swap("s1", "quick")
     for _ in range(RINGS):
         product.ring(swap)
     product.held_at("s1")
     for _ in range(RINGS):
         product.ring(swap)
-    product.database.let_go()
+    product.server.let_go()
 
     row = product.ended(swap)
 
@@ -37,14 +39,13 @@ def test_it_drives_a_swap_once_however_often_it_is_rung_for(product: Product, se
     assert len(product.launches("s1", swap)) == 1
 
 
-@pytest.mark.timeout(200)
 def test_it_ignores_a_driver_that_wakes_up_late(product: Product, second: Part, recovered: Recovered) -> None:
-    product.database.hold(product.slots["s2"], "launching")
+    product.server.hold(product.slots["s2"], "launching")
     swap = product.swap("s2", "quick")
     product.held_at("s2")
     sleeper = next(part for part in (product.worker, second) if f":{part.pid}:" in product.row(swap)["owner"])
     sleeper.freeze()  # with the row of the swap in an open transaction
-    product.database.let_go()
+    product.server.let_go()
 
     began = time.monotonic()
     row = product.ended(swap)

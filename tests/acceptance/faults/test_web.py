@@ -10,6 +10,8 @@ from tests.acceptance.faults.conftest import Recovered
 from tests.acceptance.faults.product import LIMIT_SECONDS, Product
 from tests.simulated_sparks import until
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def killed_while_asking(product: Product, slot: str, held: int, key: dict[str, str]) -> None:
     """POST /api/swap, whose web process dies at the point that is held."""
@@ -20,10 +22,10 @@ def killed_while_asking(product: Product, slot: str, held: int, key: dict[str, s
 
     asking = threading.Thread(target=ask)
     asking.start()
-    until(lambda: product.database.is_held(held), LIMIT_SECONDS, "the call stands at its point")
+    until(lambda: product.server.is_held(held), LIMIT_SECONDS, "the call stands at its point")
     product.web.kill()
     asking.join()
-    product.database.let_go()
+    product.server.let_go()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ def test_it_accepts_one_swap_when_the_web_dies_in_a_call(
 ) -> None:
     key = {"Idempotency-Key": f"night-job-{slot}"}
     held, status = (product.slots[slot], "queued") if "before its" in point else (0, "answer")
-    product.database.hold(held, status)
+    product.server.hold(held, status)
     killed_while_asking(product, slot, held, key)
 
     product.web.start()
