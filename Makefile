@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PAIR := -n 2 --dist loadfile
 
-.PHONY: run install install-dev lint test soak-lock bench lock clean
+.PHONY: run install install-dev lint test soak soak-lock bench lock clean
 
 run: install
 	@$(BIN)/python -m sparkcontrol.supervisor
@@ -31,6 +31,10 @@ ALONE := --last-failed --last-failed-no-failures none
 test: lint
 	$(BIN)/python -m pytest tests/unit tests/integration $(PAIR) || $(BIN)/python -m pytest tests/unit tests/integration $(ALONE)
 	$(BIN)/python -m pytest tests/acceptance || $(BIN)/python -m pytest tests/acceptance $(ALONE)
+
+# 200 swaps while parts fail at random: about ten minutes. SOAK_SEED=... repeats a run's choices.
+soak: install-dev
+	SOAK=1 $(BIN)/python -m pytest tests/acceptance/faults/test_soak.py -s
 
 # 20 processes, 50 attempts each, on both databases: about ten minutes.
 soak-lock: install-dev
