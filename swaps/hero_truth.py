@@ -69,7 +69,7 @@ def drift_of(slot: Slot, serving: Serving | None) -> DriftNotice | None:
 def _heading(kind: Kind, node: str) -> str:
     """Followed by "at 14:02"."""
     if kind is Kind.CRASHED:
-        return "Ended by itself"
+        return "Crashed"
     return f"Lost with a restart of {node}" if kind is Kind.RESTARTED else "Changed outside Spark Control"
 
 

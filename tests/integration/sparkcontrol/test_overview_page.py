@@ -86,7 +86,7 @@ def test_it_says_since_when_and_why_nothing_is_known() -> None:
 def test_it_says_when_a_model_was_started_by_somebody_else() -> None:
     serve(two_sparks(), key="", model_label="org/foreign", served_ids=["org/foreign"])
     response = signed_in().get("/")
-    assert "Changed outside Spark Control." in text_of(response)
+    assert "Started outside Spark Control." in text_of(response)
     assert "/models/new?repo=org/foreign" in response.content.decode()
 
 

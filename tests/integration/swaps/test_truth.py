@@ -88,7 +88,7 @@ def test_a_crash_is_told_with_its_cause_and_a_way_back(swap_to: SwapTo, slot: Sl
     assert crashed.drift["kind"] == "crashed" and told("model.") == ["model.crashed"]
     assert crashed.drift["diagnosis"]["sentence"] and crashed.drift["diagnosis"]["remedy"]
     page = text_of(signed_in().get("/"))
-    assert "Ended by itself at" in page and "Start it again…" in page and "Leave it so" in page
+    assert "Crashed at" in page and "Start it again…" in page and "Leave it so" in page
 
     sparks.no_faults()
     assert swap_to("small").status == "ready" and look(slot).drift == {}
