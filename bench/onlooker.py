@@ -24,6 +24,9 @@ SLOW_BUFFER_BYTES = 4096
 SLOW_PAUSE_SECONDS = 3.0
 DROP_EVERY_SECONDS = 2.0
 CONNECTS_AT_ONCE = 20
+GREETED_SECONDS = 120.0
+PONG = bytes([0x8A, 0x80]) + bytes(4)
+PONG_EVERY_SECONDS = 8.0
 
 
 @dataclass
@@ -126,7 +129,8 @@ class Viewer:
         assert line.transport is not None
         after = self.heard[-1].seq if self.heard else 0
         line.transport.write(sse_request(self.job, after) if self.job.kind == "sse" else websocket_request(self.job))
-        await line.greeted.wait()
+        async with asyncio.timeout(GREETED_SECONDS):
+            await line.greeted.wait()
         if self.job.kind == "websocket":
             line.transport.write(frame({"watch": "swap", "id": self.job.swap, "after": after}))
         return line
@@ -217,16 +221,26 @@ def websocket_rows(text: bytes, begin: int, ends: list[tuple[int, float]]) -> li
     return found
 
 
+async def stay_alive(viewers: list[Viewer]) -> None:
+    """A WebSocket that never says a word is taken for dead."""
+    while True:
+        await asyncio.sleep(PONG_EVERY_SECONDS)
+        for line in (viewer.lines[-1] for viewer in viewers if viewer.lines):
+            if line.transport is not None and line.greeted.is_set() and not line.transport.is_closing():
+                line.transport.write(PONG)
+
+
 async def crowd(job: Job) -> tuple[list[Viewer], float]:
     """All viewers, and when the last of the steady ones was connected."""
     viewers = [Viewer(job) for _ in range(job.viewers)]
     odd = [Viewer(job, "dropping"), Viewer(job, "slow"), Viewer(job, "late")]
     turnstile = asyncio.Semaphore(CONNECTS_AT_ONCE)
+    pulse = asyncio.create_task(stay_alive([*viewers, *odd])) if job.kind == "websocket" else None
 
     async def enter(viewer: Viewer) -> asyncio.Task[None]:
         async with turnstile:
             task = asyncio.create_task(viewer.watch())
-            while not viewer.lines or not viewer.lines[0].greeted.is_set():
+            while not task.done() and not (viewer.lines and viewer.lines[0].greeted.is_set()):
                 await asyncio.sleep(0.01)
             return task
 
@@ -238,6 +252,8 @@ async def crowd(job: Job) -> tuple[list[Viewer], float]:
     tasks.append(asyncio.create_task(odd[2].watch()))
     async with asyncio.timeout(job.limit_seconds * 3 + 120):
         await asyncio.gather(*tasks)
+    if pulse is not None:
+        pulse.cancel()
     return [*viewers, *odd], connected_at
 
 

@@ -1,10 +1,12 @@
 """Waiting for the lock: asleep until its doorbell rings, its time runs out, or the wait is over."""
 
+import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import SyncToAsync, async_to_sync
 from django.db import connection
 
 from cluster import live, nudge
@@ -12,6 +14,7 @@ from cluster.models import Event, Slot
 from cluster.querysets import EventQuerySet
 
 LONGEST_NAP_SECONDS = 5.0  # a doorbell may be lost
+LATE_SECONDS = 1.0  # a loop that has not answered by then is busy, or has ended
 SPREAD_SECONDS = 0.25  # so that a crowd woken by one bell does not ask at the same moment
 TURNS = ("lock.released", "lock.expired", "lock.forced", "swap.ended", "warm.ended")  # after these it may be free
 
@@ -45,7 +48,8 @@ class Patience:
         if not connection.in_atomic_block:
             connection.close()
         until = min(left, free_in_seconds, LONGEST_NAP_SECONDS)
-        async_to_sync(_next_turn)(self._slot.pk, self._seen, until)
+        if not _sleep(self._slot.pk, self._seen, until):
+            return False
         time.sleep(min(random.uniform(0, SPREAD_SECONDS), max(0.0, self._ends_at - time.monotonic())))  # noqa: S311
         self.look()
         return not self._has_hung_up()
@@ -63,6 +67,21 @@ def ring(slot_id: int) -> None:
 
 def topic_of(slot_id: int) -> str:
     return f"lock:{slot_id}"
+
+
+def _sleep(slot_id: int, seen: int, seconds: float) -> bool:
+    """False when the web process ends: its loop stands still, and whoever waits in it would wait for ever."""
+    loop = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+    if loop is None:  # not a request
+        async_to_sync(_next_turn)(slot_id, seen, seconds)
+        return True
+    if not loop.is_running():
+        return False
+    sleeping = asyncio.run_coroutine_threadsafe(_next_turn(slot_id, seen, seconds), loop)
+    with contextlib.suppress(TimeoutError):
+        sleeping.result(seconds + LATE_SECONDS)
+    sleeping.cancel()
+    return bool(loop.is_running())
 
 
 async def _next_turn(slot_id: int, seen: int, seconds: float) -> None:

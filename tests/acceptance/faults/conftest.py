@@ -11,7 +11,8 @@ from tests.acceptance.faults.product import Product, running_product
 
 # The promise is 30 s. A machine on which four others wait for the same core is not held to it to the second.
 RECOVERY_SECONDS = 30.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-_recoveries: list[tuple[str, str, float]] = []
+RECOVERY = "recovery"  # the property of a test report
+_notes: dict[str, list[str]] = {}
 
 Recovered = Callable[[str, float], None]
 
@@ -37,17 +38,34 @@ def product(running: tuple[Product, FenceWatch]) -> Iterator[Product]:
 def recovered(request: pytest.FixtureRequest) -> Recovered:
     """Call it with what came back and the seconds until all was well; told at the end of the run."""
 
-    return lambda what, seconds: noted(request.node.name, f"after {what}", seconds)
+    def note(what: str, seconds: float) -> None:
+        name = request.node.name
+        request.node.user_properties.append((RECOVERY, line_of(name, f"after {what}", seconds)))
+        noted(name, f"after {what}", seconds)
+
+    return note
 
 
 def noted(test: str, what: str, seconds: float) -> None:
-    _recoveries.append((test, what, seconds))
-    print(f"{test}: well again {seconds:.1f} s {what}")
-    assert seconds <= RECOVERY_SECONDS, f"{what}: {seconds:.1f} s"
+    line = line_of(test, what, seconds)
+    _notes.setdefault(test, []).append(line)
+    print(line)
+    assert seconds <= RECOVERY_SECONDS, line
+
+
+def notes_of(test: str) -> list[str]:
+    return _notes.get(test, [])
+
+
+def line_of(test: str, what: str, seconds: float) -> str:
+    return f"{seconds:5.1f} s  {test}: {what}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _recoveries:
+    """Read from the reports, which also come from other processes."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    lines = {line for report in reports for name, line in getattr(report, "user_properties", ()) if name == RECOVERY}
+    if lines:
         terminalreporter.section("recovery")
-    for test, what, seconds in _recoveries:
-        terminalreporter.write_line(f"{seconds:5.1f} s  {test}: {what}")
+    for line in sorted(lines, reverse=True):
+        terminalreporter.write_line(line)

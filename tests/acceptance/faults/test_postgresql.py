@@ -9,8 +9,8 @@ from tests.acceptance.faults.product import Product
 
 pytestmark = pytest.mark.timeout(400)
 
-HOLD_SECONDS = 8.0
-QUICK_SECONDS = 8.0  # lock_timeout is 2 s; the rest is for a busy machine
+HOLD_SECONDS = 5.0
+QUICK_SECONDS = 15.0  # lock_timeout is 2 s; the rest is for a busy machine
 
 
 def test_it_survives_a_crash_of_the_database(product: Product, recovered: Recovered) -> None:
@@ -36,7 +36,6 @@ def test_it_waits_for_a_database_that_is_away(product: Product, recovered: Recov
     swap = product.swap("s5", "slow")
     product.reached(swap, "loading")
     product.server.stop()
-    time.sleep(6)
     asked = time.monotonic()
     answer = product.once("GET", "/api/swap")
     answered = time.monotonic() - asked
@@ -46,7 +45,7 @@ def test_it_waits_for_a_database_that_is_away(product: Product, recovered: Recov
 
     recovered("PostgreSQL was away", time.monotonic() - began)
     assert (answer.status_code, answer.headers["Retry-After"] != "") == (503, True), answer.text
-    assert answered < 15
+    assert answered < QUICK_SECONDS + 10  # the wait for a connection
     assert end == "ready"
 
 

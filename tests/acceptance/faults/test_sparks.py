@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.acceptance.faults import invariants
-from tests.acceptance.faults.conftest import noted
+from tests.acceptance.faults.conftest import RECOVERY, noted, notes_of
 from tests.acceptance.faults.fence_watch import FenceWatch
 from tests.acceptance.faults.front_doors import front_door
 from tests.acceptance.faults.product import LIMIT_SECONDS, PAIR, Product
@@ -32,7 +32,7 @@ def session_killed_in_a_launch(product: Product) -> None:
 
         began = time.monotonic()
         row = product.ended(swap)
-        noted("session killed in a launch", "the link was back at once", time.monotonic() - began)
+        noted("session_killed_in_a_launch", "the link was back at once", time.monotonic() - began)
 
         assert row["status"] == "ready", row["diagnosis"]
         assert len(product.launches("s1", swap)) == 1
@@ -48,7 +48,7 @@ def half_open_link(product: Product) -> None:
 
         began = time.monotonic()
         row = product.ended(swap)
-        noted("half-open link", "the link thawed", time.monotonic() - began)
+        noted("half_open_link", "the link thawed", time.monotonic() - began)
 
         assert row["status"] == "ready", row["diagnosis"]
         assert len(product.launches("s2", swap)) == 1
@@ -71,7 +71,7 @@ def sshd_refuses(product: Product) -> None:
         door.server.start()
         began = time.monotonic()
         row = product.ended(swap)
-        noted("sshd refuses", "sshd is back", time.monotonic() - began)
+        noted("sshd_refuses", "sshd is back", time.monotonic() - began)
         assert row["status"] == "ready", row["diagnosis"]
 
 
@@ -95,7 +95,7 @@ def host_key_changed(product: Product) -> None:
         assert served(product, "s4") == ["org/other"]
 
         product.call("POST", f"{spark}/host-key", {"line": door.server.host_key})
-        recovers(product, "s4", "quick", "host key changed", "the new key was confirmed")
+        recovers(product, "s4", "quick", "host_key_changed", "the new key was confirmed")
 
 
 def never_ready(product: Product) -> None:
@@ -120,7 +120,7 @@ def container_dies_and_dies_again(product: Product) -> None:
         product.fault("s6", fault, on=False)
         assert (row["status"], row["diagnosis_code"]) == ("failed", code), row["diagnosis"]
         assert row["remedy"] and served(product, "s6") == []
-    recovers(product, "s6", "quick", "container dies", "the cause was gone")
+    recovers(product, "s6", "quick", "container_dies_and_dies_again", "the cause was gone")
 
 
 def disk_full_on_the_spark(product: Product) -> None:
@@ -131,7 +131,7 @@ def disk_full_on_the_spark(product: Product) -> None:
 
     assert row["status"] == "failed", row
     assert "disk" in row["diagnosis"] and served(product, "s6") == ["org/other"]
-    recovers(product, "s6", "quick", "disk full on the Spark", "there was room again")
+    recovers(product, "s6", "quick", "disk_full_on_the_spark", "there was room again")
 
 
 def reboot_in_a_swap(product: Product) -> None:
@@ -142,7 +142,7 @@ def reboot_in_a_swap(product: Product) -> None:
     until(lambda: product.launches("s7", swap)[1:] or product.row(swap)["ended_at"], LIMIT_SECONDS, "launched again")
     began = time.monotonic()
     row = product.ended(swap)
-    noted("Spark reboots in a swap", "it was up and launched again", time.monotonic() - began)
+    noted("reboot_in_a_swap", "it was up and launched again", time.monotonic() - began)
 
     assert row["status"] == "ready", row["diagnosis"]
     assert len(product.launches("s7", swap)) == 2
@@ -175,7 +175,7 @@ def memory_runs_out(product: Product) -> None:
     product.fault(PAIR, "memory-exhausted", on=False)
 
     assert (row["status"], row["diagnosis_code"]) == ("failed", "memory-floor"), row
-    recovers(product, PAIR, "big", "memory runs out", "memory was free again")
+    recovers(product, PAIR, "big", "memory_runs_out", "memory was free again")
 
 
 def link_to_a_worker_drops(product: Product) -> None:
@@ -246,5 +246,9 @@ def tell(product: Product, line: list[Story], ends: dict[str, Future[None]]) -> 
 
 
 @pytest.mark.parametrize("story", [story.__name__ for line in LINES for story in line])
-def test_it_survives(told: dict[str, Future[None]], story: str) -> None:
-    told[story].result()
+def test_it_survives(told: dict[str, Future[None]], story: str, record_property: Callable[[str, object], None]) -> None:
+    try:
+        told[story].result()
+    finally:
+        for line in notes_of(story):
+            record_property(RECOVERY, line)

@@ -4,6 +4,7 @@ CI runs a short race. `make soak-lock` (SOAK_LOCK=1) runs twenty processes with 
 """
 
 import asyncio
+import http.client
 import json
 import os
 import threading
@@ -82,3 +83,17 @@ def test_two_hundred_waiters_at_one_release_have_one_winner(product: Webs) -> No
     winner = next(body for status, body in answers if status == 200)
     assert {body["lock"]["holder"] for status, body in answers if status == 409} == {winner["holder"]}  # type: ignore[index]
     product.call("DELETE", "/api/swap/lock", {"token": winner["token"]})
+
+
+def test_a_web_process_ends_though_callers_wait_for_the_lock(tmp_path: Path) -> None:
+    with webs(tmp_path / "data", "", count=1) as product:
+        product.call("POST", "/api/swap/lock", {"holder": "first", "ttl_seconds": 300})
+        callers = [http.client.HTTPConnection(product.addresses[0], timeout=60) for _ in range(4)]
+        headers = {"Authorization": f"Bearer {product.key}", "Content-Type": "application/json"}
+        for number, caller in enumerate(callers):
+            caller.request("POST", "/api/swap/lock", f'{{"holder": "waiter-{number}", "wait": 30}}', headers)
+        time.sleep(2)
+        asked_to_end_at = time.monotonic()
+    assert time.monotonic() - asked_to_end_at < 15, "they would have waited for 30 s"
+    for caller in callers:
+        caller.close()

@@ -383,9 +383,7 @@ def test_a_corrected_address_is_tried_at_once(motor: Motor, new_receiver: Callab
     assert right.accepted == wrong.ids()
 
 
-def test_what_waits_for_a_switched_off_endpoint_is_kept_a_week(
-    motor: Motor, inbox: Receiver
-) -> None:
+def test_what_waits_for_a_switched_off_endpoint_is_kept_a_week(motor: Motor, inbox: Receiver) -> None:
     endpoint_to(inbox.url)
     something_happens(2)
     motor.turn()
