@@ -6,6 +6,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PAIR := -n 2 --dist loadfile
 
+# Every process of ours would compile all modules afresh, which takes two seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run install install-dev lint test soak soak-lock bench lock clean
 
 run: install

@@ -74,7 +74,7 @@ def installer(venv: Path) -> "list[str]":
     own = venv / "bin" / "uv"
     uv = str(own) if own.exists() else shutil.which("uv")
     if uv:
-        return [uv, "pip", "install", "--quiet", "--python", python]
+        return [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
     return [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input"]
 
 

@@ -84,6 +84,7 @@ def load(drive: Drive) -> None:
     except SparkRestarted as restarted:
         reboots.launch_again(drive, restarted)
         return
+    drive.look_and_pulse()  # a cancellation of this very second still counts
     serving.mark(drive.site.slot, ServingState.SERVING, drive.target, reading.model_ids, swap=drive.swap)
     drive.advance(Status.READY, percent=100, progress="")
 

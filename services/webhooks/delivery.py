@@ -26,8 +26,7 @@ from services.webhooks.querysets import EndpointQuerySet
 from services.webhooks.rows import Attempt, Delivery, DeliveryState, WebhookEndpoint
 from services.webhooks.sending import Outcome, Sender
 
-CLAIM = timedelta(seconds=60)  # an attempt takes 15 s, and a resolver may take as long before it
-RENEW_SECONDS = 15.0
+CLAIM = timedelta(seconds=20)  # renewed every 2 s; so long an endpoint waits when its deliverer died
 AT_ONCE = 10  # endpoints, over all processes
 WAITS_FOR_SWITCHED_OFF = timedelta(days=7)
 SLICE_SECONDS = 20.0  # then others get their turn
@@ -42,9 +41,9 @@ def due(now: datetime) -> EndpointQuerySet:
     return WebhookEndpoint.objects.ready(now).filter(Exists(waiting)).order_by("last_attempt_at", "pk")
 
 
-def run(endpoint_id: int, clock: Clock, ended: threading.Event) -> bool:
-    """Deliver for up to 20 s. True when there is more to do at once."""
-    claim = _claim(endpoint_id)
+def run(endpoint_id: int, clock: Clock, ended: threading.Event, claimer: str) -> bool:
+    """Deliver for up to 20 s. True when there is more to do at once. `claimer` must call `renew` meanwhile."""
+    claim = _claim(endpoint_id, claimer)
     if claim is None:
         return False
     sender = Sender(guard.parse_allowances(settings.WEBHOOK_NETWORKS))
@@ -56,8 +55,14 @@ def run(endpoint_id: int, clock: Clock, ended: threading.Event) -> bool:
     return due(clock()).filter(pk=endpoint_id).exists()
 
 
-def _claim(endpoint_id: int) -> str | None:
-    claim = secrets.token_hex(16)
+def renew(claimer: str) -> None:
+    """However long its attempts take, nobody else begins them while it lives."""
+    held = WebhookEndpoint.objects.claimed().filter(claim__startswith=claimer)
+    held.update(claimed_until=Now() + CLAIM)
+
+
+def _claim(endpoint_id: int, claimer: str) -> str | None:
+    claim = claimer + secrets.token_hex(8)
     with transaction.atomic():
         turns.take("webhook-claims")  # or two processes could both see room for one more
         if WebhookEndpoint.objects.claimed().count() >= AT_ONCE:
@@ -68,12 +73,9 @@ def _claim(endpoint_id: int) -> str | None:
 
 
 def _drain(endpoint_id: int, claim: str, sender: Sender, clock: Clock, ended: threading.Event) -> None:
-    began = renewed = time.monotonic()
+    ends_at = time.monotonic() + SLICE_SECONDS
     go_on = True
-    while go_on and not ended.is_set() and time.monotonic() - began < SLICE_SECONDS:
-        if time.monotonic() - renewed > RENEW_SECONDS:
-            WebhookEndpoint.objects.filter(pk=endpoint_id, claim=claim).update(claimed_until=Now() + CLAIM)
-            renewed = time.monotonic()
+    while go_on and not ended.is_set() and time.monotonic() < ends_at:
         # Read afresh each time: its address may have been corrected, or our claim have run out.
         endpoint = WebhookEndpoint.objects.enabled().filter(pk=endpoint_id, claim=claim).first()
         delivery = _next(endpoint) if endpoint else None

@@ -4,6 +4,7 @@ Any number of processes may run it; who delivers to an endpoint is decided by a 
 """
 
 import logging
+import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ class Dispatcher:
     def __init__(self, clock: delivery.Clock = timezone.now) -> None:
         self._clock = clock
         self._threads = ThreadPoolExecutor(delivery.AT_ONCE, thread_name_prefix="webhook")
+        self._claimer = secrets.token_hex(8)
         self._busy: set[int] = set()
         self._guard = threading.Lock()
         self._forget_at = clock()
@@ -36,6 +38,8 @@ class Dispatcher:
     def tick(self) -> None:
         """Hand on new events, and start a thread for each endpoint that is due."""
         now = self._clock()
+        if self._busy:
+            delivery.renew(self._claimer)
         outbox.fan_out(now)
         for endpoint_id in delivery.due(now).values_list("pk", flat=True):
             self._start(endpoint_id)
@@ -89,7 +93,7 @@ class Dispatcher:
         more = True
         try:
             while more and not self.ended.is_set():
-                more = delivery.run(endpoint_id, self._clock, self.ended)
+                more = delivery.run(endpoint_id, self._clock, self.ended, self._claimer)
         except Exception:
             log.exception("Delivering to webhook endpoint %s failed; it is tried again.", endpoint_id)
         finally:

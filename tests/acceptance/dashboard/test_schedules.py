@@ -35,7 +35,7 @@ def test_a_schedule_from_its_form_to_the_plan_and_away(visitor: Visitor) -> None
     expect(page.locator("h1 .badge")).to_have_text("On")
     page.get_by_role("link", name="Run now…").click()
     page.get_by_role("button", name="Run it now").click()
-    expect(page.get_by_text(re.compile("Looking at 2 Sparks"))).to_be_visible()
+    expect(page.locator("#schedule-1 .sub", has_text="Looking at 2 Sparks")).to_be_visible()
     page.get_by_role("link", name="Delete…").click()
     page.get_by_role("button", name="Delete it").click()
     expect(page).to_have_title(re.compile("^Schedules"))

@@ -234,15 +234,6 @@ def test_another_host_key_puts_a_spark_into_quarantine_until_a_person_confirms_i
     assert kinds() == ["spark.up", "spark.quarantined", "host_key.pinned", "spark.up"]
 
 
-def test_old_readings_are_forgotten(spark: Spark) -> None:
-    now = timezone.now()
-    for hours in (1, 23, 25, 48):
-        Reading.objects.create(spark=spark, at=now - timedelta(hours=hours))
-    look_as_the_workers_do(spark)
-
-    assert Reading.objects.count() == 3
-
-
 def test_the_first_slot_is_the_default_and_seats_its_workers_by_rank(db: None) -> None:
     for number in (1, 2, 3):
         SparkFactory(name=f"s{number}")

@@ -153,8 +153,8 @@ def test_a_cancelled_swap_gives_it_back_without_being_asked(
     driver = threading.Thread(target=drive)
     driver.start()
     until(lambda: Swap.objects.get(pk=swap.pk).status == "loading", 30)
-    sparks.load_seconds(0.4)
     actions.cancel_swap(Swap.objects.get(pk=swap.pk), ANA)
+    sparks.load_seconds(0.4)
     driver.join(60)
 
     swap.refresh_from_db()

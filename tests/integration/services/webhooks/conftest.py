@@ -34,7 +34,7 @@ class Motor:
         """Hand on new events and deliver what is due at this moment."""
         outbox.fan_out(self.now)
         for endpoint_id in list(delivery.due(self.now).values_list("pk", flat=True)):
-            while delivery.run(endpoint_id, self.clock, self.never):
+            while delivery.run(endpoint_id, self.clock, self.never, "motor"):
                 pass
 
     def pass_time(self, total: timedelta, step: timedelta = timedelta(minutes=1)) -> None:

@@ -356,8 +356,8 @@ def test_two_who_want_to_deliver_to_one_endpoint_do_not_both(motor: Motor, inbox
     endpoint, _ = endpoint_to(inbox.url)
     something_happens()
     outbox.fan_out(motor.now)
-    assert delivery._claim(endpoint.pk) is not None
-    assert delivery._claim(endpoint.pk) is None
+    assert delivery._claim(endpoint.pk, "other") is not None
+    assert delivery._claim(endpoint.pk, "other") is None
     motor.turn()
     assert inbox.calls == []
 
@@ -366,7 +366,7 @@ def test_a_deliverer_that_died_is_replaced_when_its_claim_ran_out(motor: Motor, 
     endpoint, _ = endpoint_to(inbox.url)
     something_happens()
     outbox.fan_out(motor.now)
-    delivery._claim(endpoint.pk)
+    delivery._claim(endpoint.pk, "other")
     WebhookEndpoint.objects.update(claimed_until=datetime(2001, 1, 1, tzinfo=UTC))
     motor.turn()
     assert len(inbox.accepted) == 1

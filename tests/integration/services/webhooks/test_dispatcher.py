@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from cluster import events
-from services.webhooks import delivery, sending
+from services.webhooks import delivery
 from services.webhooks.dispatcher import Dispatcher
 from services.webhooks.rows import Delivery, OutgoingMessage, WebhookEndpoint
 from tests.child_process import child_process
@@ -70,7 +70,7 @@ def test_a_dispatcher_killed_again_and_again_loses_nothing(inbox: Receiver, tran
             time.sleep(chance.uniform(0.0, 0.25))
             child.send_signal(signal.SIGKILL)
         made += happens(3)  # while nobody is there
-        WebhookEndpoint.objects.update(claimed_until=Now() - timedelta(seconds=1))  # a minute passes
+        WebhookEndpoint.objects.update(claimed_until=Now() - timedelta(seconds=1))  # time passes
     with child_process(*DISPATCHER):
         until(lambda: len(set(inbox.accepted)) == len(made), seconds=30)
         until(lambda: not Delivery.objects.pending().exists(), seconds=10)
@@ -147,5 +147,16 @@ def test_at_most_ten_endpoints_are_served_at_once(new_receiver: Callable[[], Rec
     assert most == delivery.AT_ONCE
 
 
-def test_a_claim_outlives_the_longest_attempt() -> None:
-    assert delivery.CLAIM.total_seconds() >= delivery.RENEW_SECONDS + 2 * sending.ATTEMPT_SECONDS
+@pytest.mark.usefixtures("dispatcher")
+def test_a_claim_lasts_as_long_as_its_attempt(inbox: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "CLAIM", timedelta(seconds=2))
+    monkeypatch.setattr("services.webhooks.dispatcher.LOOK_EVERY_SECONDS", 0.2)
+    inbox.answer = lambda _: (time.sleep(4), (204, {}, b""))[1]  # type: ignore[func-returns-value]
+    endpoint_to(inbox.url)
+    happens()
+    until(lambda: inbox.calls, seconds=10)
+    other = Dispatcher()
+    while not inbox.accepted:
+        other.tick()
+        time.sleep(0.1)
+    assert len(inbox.calls) == 1
