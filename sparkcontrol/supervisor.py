@@ -112,7 +112,8 @@ class Supervisor:
     def simulator(self) -> Program:
         folder = self.options.data / "sim"
         copy_once(BASE_DIR / "fixtures" / "demo" / "boot.sh", folder / "spark-1" / "home" / "boot.sh")
-        place = ["--first-address", first_address(folder / "topology.json"), "--ssh-port", str(SSH_PORT)]
+        address = os.environ.get("SPARKSIM_FIRST_ADDRESS") or first_address(folder / "topology.json")
+        place = ["--first-address", address, "--ssh-port", str(SSH_PORT)]
         argv = ["-m", "cluster.simulator", "serve", str(folder), *place]
         # SIGTERM at our death, because it has containers to end.
         return self.program("simulator", *argv, says=True, at_parent_death=signal.SIGTERM)

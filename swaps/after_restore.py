@@ -54,7 +54,14 @@ def _end(swap: Swap, made_at: datetime) -> None:
 
 
 def _know_nothing() -> None:
+    """Nor what should serve: a swap that is not known any more may have changed it."""
     Spark.objects.exclude(ssh_state=SshState.QUARANTINED).update(ssh_state=SshState.NEW, next_probe_at=None)
     Serving.objects.update(
-        state=ServingState.UNKNOWN, next_probe_at=None, metrics={}, drift={}, watched={}, wedged_since=None
+        state=ServingState.UNKNOWN,
+        next_probe_at=None,
+        metrics={},
+        believed={},
+        drift={},
+        watched={},
+        wedged_since=None,
     )

@@ -17,6 +17,7 @@ _BADGES = {
     Kind.RESTARTED: Badge("alert", "Spark restarted", "warn"),
 }
 _CHANGED = Badge("alert", "Changed outside", "warn")
+_ADOPT_NOTHING = "Leave it so"
 WEDGED = Badge("alert", "No tokens", "bad")
 
 
@@ -35,6 +36,7 @@ class DriftNotice:
     back_address: str
     back_model: str
     adopt: str
+    choice: str  # what the two buttons do
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def drift_of(slot: Slot, serving: Serving | None) -> DriftNotice | None:
         back=back,
         back_address=address,
         back_model=model,
-        adopt="Leave it so" if serving.state == ServingState.IDLE else "Adopt",
+        adopt=_ADOPT_NOTHING if serving.state == ServingState.IDLE else "Adopt",
+        choice=_choice(serving, back),
     )
 
 
@@ -82,6 +85,14 @@ def _way_back(slot: Slot, serving: Serving, kind: Kind) -> tuple[str, str, str]:
         return "", "", ""
     again = serving.state == ServingState.IDLE and kind is not Kind.STOPPED
     return "Start it again…" if again else "Swap back…", reverse("swap-new"), key
+
+
+def _choice(serving: Serving, back: str) -> str:
+    """The button that asks nothing touches nothing, and that has to be seen before it is pressed."""
+    if serving.state == ServingState.IDLE:
+        return f"“{_ADOPT_NOTHING}” takes it that nothing should serve."
+    first = f"“{back.rstrip('…')}” asks first. " if back else ""
+    return f"{first}“Adopt” stops nothing: what serves now is what should, from now on."
 
 
 def wedged_of(slot: Slot, serving: Serving | None) -> WedgedNotice | None:

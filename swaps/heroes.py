@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from cluster.badges import Badge
 from cluster.models import Slot, Spark, SshState
 from cluster.templatetags import show
-from swaps import badges, hero_truth
+from swaps import badges, hero_truth, replacing
 from swaps.memory_told import told_of
 from swaps.models import ModelDefinition, Operation, Serving, ServingState, Swap, SwapMessage
 from swaps.states import Status
@@ -47,6 +47,7 @@ class Running:
     can_cancel: bool
     phase_began_at: datetime | None
     memory: list[NodeMemory]  # left on the nodes of a load that runs
+    aside: str  # what stays stopped for it, of what others started, and how to start that again
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,15 @@ class Hero:
 
     @property
     def serving_nodes(self) -> list[NodeMemory]:
-        """The nodes the model that serves is spread over; all of the slot when that is not known."""
+        """The nodes the model that serves is spread over; of one that others started only its head is known."""
         used = self.serving.definition.get("nodes") if self.serving else None
-        return self.nodes[:used]
+        return self.nodes[: 1 if self.outside else used]
+
+    @property
+    def served_as(self) -> str:
+        """Blank when the title says it already."""
+        ids = ", ".join(self.serving.served_ids) if self.serving else ""
+        return "" if self.serving and ids == self.serving.model_label else ids
 
     @property
     def can_stop(self) -> bool:
@@ -127,6 +134,14 @@ def watch(swap: Swap, now: datetime, *, lines: int = LOG_TAIL) -> Running:
         can_cancel=swap.is_active and swap.cancel_requested_at is None,
         phase_began_at=current.started_at if current and swap.is_active else None,
         memory=[NodeMemory(*told) for told in told_of(swap).items()] if swap.is_active else [],
+        aside=_aside(swap),
+    )
+
+
+def _aside(swap: Swap) -> str:
+    """Of a failure its remedy says it already."""
+    return (
+        replacing.left_aside(swap) if swap.state in (Status.READY, Status.CANCELLED) and not swap.rolled_back_to else ""
     )
 
 
@@ -155,6 +170,8 @@ def cost_of_stopping(slot: Slot, serving: Serving | None) -> list[str]:
         return []
     running = int(serving.metrics.get("running") or 0)
     cut = f" {running} running request{'s are' if running > 1 else ' is'} cut off." if running else ""
+    if serving.state == ServingState.SERVING and not serving.model_key:
+        return [f"Stops {serving.model_label}, which answers on {slot.head.name}.{cut}"]
     return [f"Stops {serving.model_label or 'the model that is starting'} on {where}.{cut}"]
 
 

@@ -33,16 +33,30 @@ class Launched:
 
 def raise_fence(site: Site, fence: int) -> None:
     """From now on the head refuses commands of every earlier driver."""
-    result = site.on(site.head, node_commands.raise_fence(site.slot.name, fence), timeout=FENCE_SECONDS)
-    if not result.ok:
-        raise StepFailed(_fence_trouble(site.head, result))
+    _expect_fence(site, _try_fence(site, fence))
+
+
+def seal(site: Site, fence: int) -> None:
+    """As raise_fence; a launcher that still runs there is ended, because nobody wants what it starts any more."""
+    result = _try_fence(site, fence)
+    if result.exit_status == node_commands.LOCK_BUSY:
+        site.on(site.head, node_commands.end_launcher(site.slot.name), timeout=20.0)
+        result = _try_fence(site, fence)
+    _expect_fence(site, result)
+
+
+def await_turn(drive: Drive) -> None:
+    """As raise_fence; a launcher that goes on without its driver or its link is waited for: what it starts is ours."""
+    while (result := _try_fence(drive.site, drive.swap.fence)).exit_status == node_commands.LOCK_BUSY:
+        drive.pulse()
+        drive.progress(f"The launcher on {drive.site.head} still runs.")
+    _expect_fence(drive.site, result)
 
 
 def launch(drive: Drive, definition: Definition) -> Launched:
-    """Launch, unless our container of this swap runs already. Raises StepFailed when no container came up."""
+    """Launch, unless our container of this swap runs already: call await_turn before. Raises StepFailed when no
+    container came up."""
     site, swap = drive.site, drive.swap
-    if not drive.cleared:
-        raise_fence(site, swap.fence)
     try:
         plan = plan_launch(site, definition, fence=swap.fence, swap_id=swap.pk)
     except CannotLaunch as no:
@@ -51,9 +65,18 @@ def launch(drive: Drive, definition: Definition) -> Launched:
     if not drive.cleared and container_of(site, site.head).swap_id == swap.pk:
         return Launched(display, _printed(site, swap.pk), plan.log_file)  # a driver before us came this far
     drive.cleared = False
-    lines = tuple(line for step in plan.steps for line in _run(site, step, plan, swap.pk))
+    lines = tuple(line for step in plan.steps for line in _run(drive, step, plan))
     _see_it_up(drive, plan, lines)
     return Launched(display, lines, plan.log_file)
+
+
+def _try_fence(site: Site, fence: int) -> CommandResult:
+    return site.on(site.head, node_commands.raise_fence(site.slot.name, fence), timeout=FENCE_SECONDS)
+
+
+def _expect_fence(site: Site, result: CommandResult) -> None:
+    if not result.ok:
+        raise StepFailed(_fence_trouble(site.head, result))
 
 
 def container_of(site: Site, node: str) -> ContainerState:
@@ -69,10 +92,12 @@ def container_of(site: Site, node: str) -> ContainerState:
         ) from None
 
 
-def _run(site: Site, step: Command, plan: LaunchPlan, swap_id: int) -> tuple[NodeLine, ...]:
+def _run(drive: Drive, step: Command, plan: LaunchPlan) -> tuple[NodeLine, ...]:
+    site = drive.site
     result = site.on(site.head, step, timeout=plan.step_seconds + 15.0)
     if result.exit_status is None:  # dropped: the launcher goes on in its own session, so read what it wrote
-        return _printed(site, swap_id)
+        await_turn(drive)
+        return _printed(site, drive.swap.pk)
     lines = _as_lines(site.head, result.text)
     if not result.ok:
         raise StepFailed(_launcher_trouble(lines, result))

@@ -51,6 +51,12 @@ def advance(swap: Swap, to: Status, *, expect: Status, detail: str = "", **field
         _announce(swap, detail)
 
 
+def hold(swap: Swap) -> None:
+    """Nobody takes the swap over until the transaction at hand ends. Raises LostRace when somebody has."""
+    if not Swap.objects.active().select_for_update().filter(pk=swap.pk, fence=swap.fence).exists():
+        raise LostRace
+
+
 def tell(swap: Swap, entries: Sequence[Entry], **fields: Any) -> None:
     """Append messages to the swap's story, with `fields` of the swap in the same transaction. Raises LostRace."""
     with transaction.atomic():

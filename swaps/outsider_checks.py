@@ -7,8 +7,9 @@ from swaps.launcher.outsiders import Box, Outsider, in_the_way
 
 CODE = "container-not-ours"
 CONSENT = (
-    "Stop it yourself, or agree that it is stopped: by the box below the checks, stop_foreign: true in the API, or "
-    "--stop-foreign of sparkctl. It is started again when the swap is cancelled, or fails with rollback."
+    "Stop it yourself, or agree that it is stopped: by the box in the dashboard's question before a swap or stop, "
+    "stop_foreign: true in the API, or --stop-foreign of sparkctl. It is started again when the swap is cancelled, or "
+    "fails with rollback."
 )
 
 

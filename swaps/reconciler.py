@@ -24,29 +24,31 @@ RING_AGAIN = timedelta(seconds=15)  # a queue that forgot everything costs a swa
 def tick(by_hand: ByHand | None = None) -> None:
     """One look. Safe in many processes at once: each ring is first won by a conditional UPDATE.
 
-    `by_hand` takes the work while the queue is away; without it the work waits. What meets a row that somebody else
-    holds is looked at again at the next tick; the rest does not wait for it.
+    `by_hand` takes the work while the queue is away; without it the work waits. What fails, at a row that somebody else
+    holds or by a mistake of ours, is tried again at the next tick; the rest does not wait for it.
     """
-    _unless_away("swaps", lambda: ring_for_swaps(by_hand))
-    _unless_away("locks", locks.expire_lapsed)
-    _unless_away("schedules", lambda: firing.fire_due(timezone.now()))
-    _unless_away("probes", lambda: ring_for_probes(by_hand))
-    _unless_away("wedged models", relaunching.relaunch_wedged)
-    _unless_away("closed slots", lambda: ring_for_closed_slots(by_hand))
+    _by_itself("swaps", lambda: ring_for_swaps(by_hand))
+    _by_itself("locks", locks.expire_lapsed)
+    _by_itself("schedules", lambda: firing.fire_due(timezone.now()))
+    _by_itself("probes", lambda: ring_for_probes(by_hand))
+    _by_itself("wedged models", relaunching.relaunch_wedged)
+    _by_itself("closed slots", lambda: ring_for_closed_slots(by_hand))
 
 
-def _unless_away(what: str, look: Callable[[], object]) -> None:
+def _by_itself(what: str, look: Callable[[], object]) -> None:
     try:
         look()
     except DATABASE_AWAY as error:
         log.warning("The look at %s waits for the database: %s", what, error)
+    except Exception:
+        log.exception("The look at %s failed; the next one comes with the next tick.", what)
 
 
 def ring_for_swaps(by_hand: ByHand | None = None) -> None:
     """Swaps without a living driver: never picked up, let go, or their driver's lease ran out."""
     unrung = Q(enqueued_at=None) | Q(enqueued_at__lt=Now() - RING_AGAIN) | Q(lease_until__lt=Now())
     for swap_id in Swap.objects.claimable(Now()).filter(unrung).values_list("pk", flat=True):
-        _unless_away(f"swap {swap_id}", partial(_ring_for, swap_id, unrung, by_hand))
+        _by_itself(f"swap {swap_id}", partial(_ring_for, swap_id, unrung, by_hand))
 
 
 def _ring_for(swap_id: int, unrung: Q, by_hand: ByHand | None) -> None:

@@ -5,8 +5,10 @@ Their `docker inspect` holds secrets, so the row keeps it encrypted and nothing 
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from django.db import transaction
 
 from cluster import encryption, events, people
 from cluster.ssh.base import CommandResult
@@ -31,12 +33,14 @@ ANSWER_LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One container as it was found. `answered`: it was what applications reach at the slot's address."""
+    """One container as it was found. `answered`: it was what applications reach at the slot's address. `told`: the
+    journal says that it was set aside."""
 
     node: str
     running: bool
     answered: bool
     document: dict[str, Any]
+    told: bool = False
 
     @property
     def name(self) -> str:
@@ -71,6 +75,7 @@ def make_way(drive: Drive) -> None:
         for outsider in in_the_way(boxes, slot.container_name, port):
             _keep(drive, node, outsider)
             _set_aside(drive, node, outsider)
+    _tell_set_aside(drive)
 
 
 def comes_back(swap: Swap, end: Status) -> bool:
@@ -88,10 +93,18 @@ def bring_back(drive: Drive) -> str:
         drive.progress(f"Starting {each.name} on {each.node} again"[:200])
         _put_back(drive, each)
     _believe(drive, answered=any(each.answered and each.running for each in kept))
-    names = ", ".join(each.name for each in kept)
-    what = {"swap": drive.swap.pk, "containers": [{"node": each.node, "name": each.name} for each in kept]}
-    events.record("containers.restored", f"{names} runs again as before.", slot=drive.site.slot, data=what)
-    return names[:100]
+    return _names(kept)[:100]
+
+
+def tell_back(swap: Swap) -> None:
+    """Call it in the transaction that ends the swap, so that it is told once."""
+    kept = kept_of(swap)
+    what = {"swap": swap.pk, "containers": [{"node": each.node, "name": each.name} for each in kept]}
+    events.record("containers.restored", f"{_names(kept)} runs again as before.", slot=swap.slot, data=what)
+
+
+def _names(kept: list[Kept]) -> str:
+    return ", ".join(each.name for each in kept)
 
 
 def left_aside(swap: Swap) -> str:
@@ -142,7 +155,10 @@ def _keep(drive: Drive, node: str, outsider: Outsider) -> None:
         what = f"{node} does not describe {outsider.box.name}"
         raise StepFailed(_trouble(what, answer.reason)) from None  # not what it said: that may hold secrets
     answered = outsider.box.running and drive.site.slot.vllm_port in outsider.box.ports
-    kept.append(Kept(node, outsider.box.running, answered, document))
+    _store(drive, [*kept, Kept(node, outsider.box.running, answered, document)])
+
+
+def _store(drive: Drive, kept: list[Kept]) -> None:
     secret = encryption.encrypt(json.dumps([asdict(each) for each in kept]), context=_context(drive.swap))
     drive.say(replaced=secret)
 
@@ -150,17 +166,34 @@ def _keep(drive: Drive, node: str, outsider: Outsider) -> None:
 def _set_aside(drive: Drive, node: str, outsider: Outsider) -> None:
     swap, box = drive.swap, outsider.box
     drive.progress(f"Stopping {box.name} on {node}, as agreed"[:200])
-    aside = _aside(swap, box.name) if outsider.takes_name and not box.auto_remove else ""
+    aside = _aside(swap, box.name) if outsider.takes_name and not box.auto_remove else ""  # --rm: the stop removes it
     command = commands.set_aside(drive.site.slot.name, swap.fence, box.id, rename_to=aside)
     answer = drive.site.on(node, command, timeout=MOVE_SECONDS)
     if not answer.ok:
         raise StepFailed(_trouble(f"{box.name} could not be stopped on {node}", _said(answer)))
-    renamed = f" and is called {aside} now" if aside else ""
+
+
+def _tell_set_aside(drive: Drive) -> None:
+    """Also what a driver before us set aside and could not tell any more."""
+    kept = kept_of(drive.swap)
+    if all(each.told for each in kept):
+        return
+    with transaction.atomic():
+        for each in kept:
+            if not each.told:
+                _journal(drive.swap, each)
+        _store(drive, [replace(each, told=True) for each in kept])
+
+
+def _journal(swap: Swap, kept: Kept) -> None:
+    renames = kept.name == swap.slot.container_name and not kept.document["HostConfig"].get("AutoRemove")
+    aside = _aside(swap, kept.name) if renames else None
     sentence = (
-        f"{people.named(swap.actor)} agreed: {box.name} on {node}, started outside Spark Control, was stopped{renamed}."
+        f"{people.named(swap.actor)} agreed: {kept.name} on {kept.node}, started outside Spark Control, was stopped"
+        f"{f' and is called {aside} now' if aside else ''}."
     )
-    data = {"swap": swap.pk, "node": node, "name": box.name, "renamed_to": aside or None}
-    events.record("container.set_aside", sentence, slot=drive.site.slot, actor=swap.actor, data=data)
+    data = {"swap": swap.pk, "node": kept.node, "name": kept.name, "renamed_to": aside}
+    events.record("container.set_aside", sentence, slot=swap.slot, actor=swap.actor, data=data)
 
 
 def _put_back(drive: Drive, kept: Kept) -> None:
@@ -177,12 +210,12 @@ def _put_back(drive: Drive, kept: Kept) -> None:
 def _believe(drive: Drive, *, answered: bool) -> None:
     """Wait for what answered at the slot's address. One that takes long is left to itself: the probes go on looking."""
     slot, swap = drive.site.slot, drive.swap
-    serving.mark(slot, ServingState.UNKNOWN, problem="What ran before was started again; it was not heard from yet.")
+    serving.mark(swap, ServingState.UNKNOWN, problem="What ran before was started again; it was not heard from yet.")
     ends_at = time.monotonic() + (ANSWER_SECONDS if answered else 0)
     while time.monotonic() < ends_at:
         reading = probe_vllm(slot.base_url, timeout=2.0, brief=True)
         if reading.health_ok and swap.from_definition:
-            serving.mark(slot, ServingState.SERVING, restored(swap.from_definition), reading.model_ids)
+            serving.mark(swap, ServingState.SERVING, restored(swap.from_definition), reading.model_ids)
         if reading.health_ok:
             return
         drive.wait(ANSWER_LOOK_SECONDS)

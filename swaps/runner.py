@@ -10,15 +10,17 @@ from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from cluster import log_context
+from cluster.encryption import EncryptionError
 from cluster.outages import DATABASE_AWAY
-from swaps import claims, outlasting, reopening, replacing, steps, warm
+from swaps import claims, machine, outlasting, reopening, replacing, serving, steps, warm
 from swaps.drive import Drive, drain
 from swaps.failures import TOO_MANY_DRIVERS, CancelRequested, Cause, Draining, StepFailed
 from swaps.machine import LostRace
-from swaps.models import Swap
+from swaps.models import ServingState, Swap
 from swaps.site import site_of
 from swaps.states import BEFORE_STOP, TERMINAL, Status
 
@@ -54,7 +56,8 @@ def drive(swap_id: int) -> None:
 def _drive(swap: Swap) -> Swap | None:
     """To its end, or as far as this process may. The swap again when it goes on after the database was away."""
     try:
-        with Drive(swap, site_of(swap.slot)) as journey:
+        # What asked for a rollback, a cancellation perhaps, does not end it: also not when the next driver reads of it.
+        with Drive(swap, site_of(swap.slot), heeds_cancel=swap.state is not Status.ROLLING_BACK) as journey:
             _go(journey)
     except LostRace:
         log.info("swap %s is driven by another process now", swap.pk)
@@ -64,7 +67,21 @@ def _drive(swap: Swap) -> Swap | None:
     except DATABASE_AWAY as error:
         log.warning("swap %s lost the database: %s", swap.pk, error)
         return outlasting.ours_again(swap)
+    except EncryptionError as error:
+        _give_up(swap, Status.FAILED, Cause("secret-unreadable", str(error), "Then start the swap again."))
+    except Exception:
+        log.exception("swap %s cannot even be ended in order", swap.pk)
+        _give_up(swap, Status.ERRORED, _our_bug())
     return None
+
+
+def _give_up(swap: Swap, end: Status, cause: Cause) -> None:
+    """End it without a look at the Sparks: else it would be tried for ever, and nobody told."""
+    with suppress(LostRace, *DATABASE_AWAY), transaction.atomic():
+        swap.refresh_from_db(fields=["status"])  # not the fence: it is ours, or we may not write
+        if swap.state not in BEFORE_STOP:
+            serving.mark(swap, ServingState.UNKNOWN, problem=cause.sentence)
+        machine.advance(swap, end, expect=swap.state, **_told(cause))
 
 
 def owner() -> str:

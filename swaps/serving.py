@@ -12,7 +12,7 @@ from django.utils import timezone
 from cluster import contacts, events
 from cluster.models import Slot, SshState
 from cluster.vllm_probe import VllmReading, probe_vllm
-from swaps import drifting, standstill
+from swaps import drifting, machine, standstill
 from swaps.belief import Belief
 from swaps.catalog.definition import Definition
 from swaps.drifting import Testimony
@@ -68,17 +68,17 @@ def keep(slot: Slot, reading: VllmReading, testimony: Testimony | None, *, belie
 
 
 def mark(
-    slot: Slot,
+    swap: Swap,
     state: ServingState,
     definition: Definition | None = None,
     ids: tuple[str, ...] = (),
     *,
-    swap: Swap | None = None,
+    believe: bool = False,
     problem: str = "",
 ) -> None:
-    """The driver of a swap says what it made true; from `swap` on that is what should be.
+    """The driver of `swap` says what it made true; with `believe` that is what should be from now on.
 
-    After UNKNOWN nothing is believed: the first look that succeeds says what there is.
+    After UNKNOWN nothing is believed: the first look that succeeds says what there is. Raises LostRace.
     """
     told: dict[str, Any] = {
         "state": state,
@@ -96,9 +96,11 @@ def mark(
     }
     if state == ServingState.UNKNOWN:
         told["believed"] = {}
-    elif swap is not None:
+    elif believe:
         told["believed"] = _belief(told["model_key"], told["model_label"], ids, swap).as_dict()
-    Serving.objects.update_or_create(slot=slot, defaults=told)
+    with transaction.atomic():
+        machine.hold(swap)
+        Serving.objects.update_or_create(slot=swap.slot, defaults=told)
 
 
 def adopt(slot: Slot) -> Serving | None:

@@ -1,5 +1,7 @@
 """The steps of a swap. Each starts from what is true on the Sparks, so it may be begun twice."""
 
+from django.db import transaction
+
 from cluster.ssh.base import CommandResult
 from cluster.vllm_probe import VllmReading
 from swaps import (
@@ -54,13 +56,14 @@ def check(drive: Drive) -> None:
 
 def stop(drive: Drive) -> None:
     """End what runs in the slot's container, on all its nodes at once, and see that it is gone."""
-    serving.mark(drive.site.slot, ServingState.STARTING)
-    launching.raise_fence(drive.site, drive.swap.fence)
+    serving.mark(drive.swap, ServingState.STARTING)
+    launching.seal(drive.site, drive.swap.fence)
     replacing.make_way(drive)
     stop_everywhere(drive)
     if drive.swap.operation == Operation.STOP:
-        serving.mark(drive.site.slot, ServingState.IDLE, swap=drive.swap)
-        drive.advance(Status.READY, percent=100)
+        with transaction.atomic():
+            serving.mark(drive.swap, ServingState.IDLE, believe=True)
+            drive.advance(Status.READY, percent=100)
     else:
         memory_return.see_it_back(drive)
         page_cache.drop(drive)
@@ -85,43 +88,47 @@ def load(drive: Drive) -> None:
         reboots.launch_again(drive, restarted)
         return
     drive.look_and_pulse()  # a cancellation of this very second still counts
-    serving.mark(drive.site.slot, ServingState.SERVING, drive.target, reading.model_ids, swap=drive.swap)
-    drive.advance(Status.READY, percent=100, progress="")
+    with transaction.atomic():
+        serving.mark(drive.swap, ServingState.SERVING, drive.target, reading.model_ids, believe=True)
+        drive.advance(Status.READY, percent=100, progress="")
 
 
 def roll_back(drive: Drive) -> None:
     """Bring the model back that served before."""
-    drive.heeds_cancel = False
     swap = drive.swap
     end = Status.FAILED if swap.diagnosis else Status.CANCELLED
     if swap.replaced:
-        drive.advance(end, rolled_back_to=replacing.bring_back(drive))
+        names = replacing.bring_back(drive)
+        with transaction.atomic():
+            replacing.tell_back(swap)
+            drive.advance(end, rolled_back_to=names)
         return
     before = restored(swap.from_definition)
     _launch(drive, before)
     reading = _watch(drive, before)
-    serving.mark(drive.site.slot, ServingState.SERVING, before, reading.model_ids, swap=drive.swap)
-    drive.advance(end, rolled_back_to=before.key)
+    with transaction.atomic():
+        serving.mark(drive.swap, ServingState.SERVING, before, reading.model_ids, believe=True)
+        drive.advance(end, rolled_back_to=before.key)
 
 
 def clean(drive: Drive) -> None:
     """After a failure: no container, no half-loaded model. Says so when it could not."""
-    serving.mark(drive.site.slot, ServingState.STARTING)
+    serving.mark(drive.swap, ServingState.STARTING)
     drive.outdate()  # or a launch that is still on its way would start a model after the swap was told to have failed
     drive.heeds_deadline = False  # a swap may be over because of it, and the Spark still wants to be left in order
     try:
         awake = reboots.awake(drive)
         if drive.site.head in awake:
-            launching.raise_fence(drive.site, drive.swap.fence)
+            launching.seal(drive.site, drive.swap.fence)
         stop_everywhere(drive, awake)
         memory_guard.disarm(drive, awake)
     except StepFailed as trouble:
         drive.progress(f"Could not tidy up: {trouble.cause.sentence}"[:200])
-        serving.mark(drive.site.slot, ServingState.UNKNOWN, problem=trouble.cause.sentence)
+        serving.mark(drive.swap, ServingState.UNKNOWN, problem=trouble.cause.sentence)
         return
     finally:
         drive.heeds_deadline = True
-    serving.mark(drive.site.slot, ServingState.IDLE, swap=drive.swap)
+    serving.mark(drive.swap, ServingState.IDLE, believe=True)
 
 
 def stop_everywhere(drive: Drive, awake: tuple[str, ...] | None = None) -> None:
@@ -198,6 +205,8 @@ def _launch_outlasting(drive: Drive) -> None:
 
 def _launch(drive: Drive, definition: Definition) -> None:
     reboots.record(drive, definition)
+    if not drive.cleared:
+        launching.await_turn(drive)
     memory_guard.arm(drive, definition)
     try:
         launched = launching.launch(drive, definition)

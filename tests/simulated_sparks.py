@@ -64,7 +64,7 @@ def simulated_sparks(root: Path, public_key: str, *, first_address: str, sparks:
         *("--sparks", str(sparks), "--first-address", first_address, "--ssh-port", "2222"),
         *("--authorized-key", str(key_file)),
     ]
-    env = {**os.environ, "SPARKSIM_LOAD_SECONDS": "0.4"}
+    env = {**os.environ, "SPARKSIM_LOAD_SECONDS": "0.4", "SPARKSIM_LAUNCHER_PAUSE": "0.2"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=env) as process:
         try:
             assert process.stdout is not None

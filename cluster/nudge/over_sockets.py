@@ -16,8 +16,8 @@ _count = itertools.count()
 
 
 def send(topic: str) -> None:
-    """A listener that is gone or busy is skipped."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+    """A listener that is gone or busy is skipped; in a process without free file descriptors nothing rings."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
         bell.setblocking(False)
         for path in Path(settings.NUDGE_DIR).glob("*.sock"):
             _ring(bell, path, topic.encode()[:MAX_TOPIC_BYTES])

@@ -62,7 +62,8 @@ async def _start(host: Host, keys: list[str]) -> str:
     except OSError as error:
         place = f"{host.spark.address}:{host.spark.port}"
         sys.exit(
-            f"The simulated {host.spark.name} cannot listen on {place}: {error.strerror}. Give another --ssh-port."
+            f"The simulated {host.spark.name} cannot listen on {place}: {error.strerror}. Stop what listens there, "
+            "or give another --first-address (SPARKSIM_FIRST_ADDRESS with make run)."
         )
 
 

@@ -29,6 +29,7 @@ from swaps.launcher.node_reports import (
 from swaps.launcher.preflight_script import PREFLIGHT
 
 __all__ = [
+    "LOCK_BUSY",
     "NOT_OURS",
     "STALE_FENCE",
     "ContainerState",
@@ -36,6 +37,7 @@ __all__ = [
     "PreflightFacts",
     "container_processes",
     "container_state",
+    "end_launcher",
     "fence_guard",
     "follow_log_file",
     "follow_logs",
@@ -82,6 +84,12 @@ def fence_guard(slot: str, fence: int, command: Command) -> Command:
 def raise_fence(slot: str, fence: int) -> Command:
     """Refuse every command with a lower fence from now on; prints the fence. Exit STALE_FENCE when already higher."""
     return fence_guard(slot, fence, Command.shell(scripts.RAISE_FENCE))
+
+
+def end_launcher(slot: str) -> Command:
+    """End a launcher that still runs for the slot, so that the lock it holds is free; exit 0 also when none does."""
+    _require(is_slot_name(slot), "slot")
+    return Command.shell(scripts.END_LAUNCHER, slot)
 
 
 def read_fence(slot: str) -> Command:

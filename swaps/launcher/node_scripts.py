@@ -65,13 +65,24 @@ shift 4
     + _LAUNCHER
     + """\
 setsid timeout -k 5 "$limit" "$launcher" "$@" </dev/null >"$log" 2>&1 &
+echo "$!" >"${log%/*}/launcher.pid"
 wait "$!"
 code=$?
+rm -f -- "${log%/*}/launcher.pid"
 echo "$code" >"$log.exit"
 tail -c 65536 -- "$log"
 exit "$code"
 """
 )
+
+# $1 slot. Ends a launcher that still runs, with all it started in its session. Its number may be another program's by
+# now, so only a `timeout` as LAUNCH starts it is meant. `timeout` hands the signal on, and kills what does not heed it.
+END_LAUNCHER = """\
+read -r pid 2>/dev/null <"${HOME:?}/.spark-control/$1/launcher.pid" || exit 0
+mapfile -d '' -t words 2>/dev/null <"/proc/$pid/cmdline" || exit 0
+[ "${words[*]:0:3}" = "timeout -k 5" ] || exit 0
+kill -TERM "$pid"
+"""
 
 # Like LAUNCH, for a launcher whose exec stays in the foreground for as long as vLLM lives: leave it running.
 LAUNCH_FOREGROUND = (

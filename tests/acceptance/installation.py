@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.simulated_sparks import own_first_address
+
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", "node_modules", "test-results")
 LAST_LINE = "Ctrl-C ends it."
@@ -64,6 +66,7 @@ class Run:
             "VENV": str(Path(sys.prefix)),
             "PYTHON": sys.executable,
             "SPARKCONTROL_DATA_DIR": str(installation.data),
+            "SPARKSIM_FIRST_ADDRESS": installation.place,
             **variables,
         }
         with self.screen.open("w") as out:
@@ -117,11 +120,12 @@ class Installation:
         shutil.copytree(ROOT, self.folder, ignore=NOT_COPIED, symlinks=True)
         self.data = folder / "data"
         self.port = free_port()
+        self.place = own_first_address(120)
         self.runs: list[Run] = []
 
     def start(self, **variables: str) -> Run:
         """Until it says that it is ready."""
-        run = Run(self, {"SPARKSIM_LOAD_SECONDS": "2", **variables})
+        run = Run(self, {"SPARKSIM_LOAD_SECONDS": "2", "SPARKSIM_LAUNCHER_PAUSE": "0.5", **variables})
         self.runs.append(run)
         until(run.is_ready, START_SECONDS, "make run is ready")
         return run

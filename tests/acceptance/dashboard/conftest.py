@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.acceptance.installation import Installation, clean_environment
+from tests.acceptance.installation import Installation, clean_environment, until
 from tests.needs import require_program
 
 ARGUMENTS = [
@@ -27,6 +27,8 @@ PATIENCE_MS = 20_000
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     installation = Installation(tmp_path_factory.mktemp("dashboard"))
     run = installation.start(SPARKSIM_LOAD_SECONDS="4")
+    with installation.api() as api:  # or a page of before the first look would be out of date by the second click
+        until(lambda: api.get("/api/slots/main").json()["serving"]["state"] != "unknown", 30, "main is looked at")
     yield installation
     run.ctrl_c()
     installation.close()

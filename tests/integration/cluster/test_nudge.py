@@ -1,6 +1,8 @@
 """Doorbells over both transports: what rings is heard, and an absent Redis costs a sender almost nothing."""
 
 import asyncio
+import errno
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -190,3 +192,13 @@ def test_many_threads_may_ring_at_once(redis: RedisServer) -> None:
         heard |= ear.wait(0.3)
     assert len(heard) == 30
     ear.close()
+
+
+def test_a_process_without_free_file_descriptors_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(settings, "REDIS_URL", "")
+    monkeypatch.setattr(socket, "socket", full)
+
+    nudge.send("swap:1")

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from cluster import events
 from cluster.models import Event, Slot
 from cluster.ssh.command import Command
 from swaps import actions, replacing, runner
+from swaps.failures import Draining
 from swaps.models import ModelDefinition, Swap, Trigger
 from swaps.requester import Requester
 from swaps.site import site_of
@@ -137,6 +139,30 @@ def test_after_a_swap_that_succeeds_it_waits_aside_and_does_not_come_back_by_its
     aside = inspected(slot, f"vllm_node-before-swap-{swap.pk}")
     assert (aside["State"]["Running"], aside["HostConfig"]["RestartPolicy"]["Name"]) == (False, "no")
     assert Event.objects.filter(kind="container.set_aside", slot=slot).count() == 1
+
+
+def test_what_a_driver_set_aside_and_could_not_tell_is_told_by_the_next(
+    slot: Slot, models: dict[str, ModelDefinition], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(slot, "vllm_node", "--network", "host")
+    swap = actions.request_swap(slot, "small", ANA, stop_foreign=True)
+    record = events.record
+
+    def fall(kind: str, *words: Any, **more: Any) -> Event:
+        if kind == "container.set_aside":
+            raise Draining
+        return record(kind, *words, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(events, "record", fall)
+        runner.drive(swap.pk)
+    assert not Event.objects.filter(kind="container.set_aside").exists()
+
+    runner.drive(swap.pk)
+
+    swap.refresh_from_db()
+    told = Event.objects.get(kind="container.set_aside")
+    assert (swap.status, told.data["renamed_to"]) == ("ready", f"vllm_node-before-swap-{swap.pk}"), swap.diagnosis
 
 
 def test_a_cancelled_swap_gives_it_back_without_being_asked(

@@ -129,12 +129,17 @@ class Pair:
         self.second.kill()
 
 
-@pytest.fixture
-def pair(env: dict[str, str]) -> Iterator[Pair]:
+@pytest.fixture(scope="module")
+def processes(env: dict[str, str]) -> Iterator[Pair]:
     schedulers = Pair(env)
-    schedulers.first.ask("forget", datetime.now(UTC))
     yield schedulers
     schedulers.end()
+
+
+@pytest.fixture
+def pair(processes: Pair) -> Pair:
+    processes.first.ask("forget", datetime.now(UTC))
+    return processes
 
 
 def moments(start: datetime) -> list[datetime]:
