@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # More processes than cores: most tests wait for others. Unit tests come last, because they fill every gap.
-SPREAD := --no-loadscope-reorder --dist
+SPREAD := --no-loadscope-reorder --dist loadfile
 
 # Every process of ours would compile all modules afresh, which takes two seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,8 +33,8 @@ lint: install-dev
 ALONE := --last-failed --last-failed-no-failures none
 
 test: lint
-	$(BIN)/python -m pytest $(SPREAD) loadfile -n 4 tests/integration tests/unit || $(BIN)/python -m pytest tests/integration tests/unit $(ALONE)
-	$(BIN)/python -m pytest $(SPREAD) loadgroup -n 3 tests/acceptance || $(BIN)/python -m pytest tests/acceptance $(ALONE)
+	$(BIN)/python -m pytest $(SPREAD) -n 4 tests/integration tests/unit || $(BIN)/python -m pytest tests/integration tests/unit $(ALONE)
+	$(BIN)/python -m pytest $(SPREAD) -n 3 tests/acceptance || $(BIN)/python -m pytest tests/acceptance $(ALONE)
 
 # 200 swaps while parts fail at random: about ten minutes. SOAK_SEED=... repeats a run's choices.
 soak: install-dev

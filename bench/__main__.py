@@ -1,7 +1,9 @@
-"""`make bench`: what a swap costs beyond the launcher and vLLM, beside the same swap by hand; what the lock costs."""
+"""`make bench`: what a swap costs beyond the launcher and vLLM, beside the same swap by hand; what a lock call, live
+viewers and many Sparks cost."""
 
 import argparse
 import json
+import os
 import platform
 import tempfile
 import time
@@ -9,9 +11,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bench import locks
+from bench import locks, scale, viewers
 from bench.by_hand import Person
-from bench.measure import Journal, percentile, pss_megabytes, role, tree
+from bench.measure import Journal, percentile, pss_megabytes, role, show, tree
 from bench.product import ROOT, Product
 
 MODELS = ("qwen3.6-35b-a3b-nvfp4", "glm-4.7-flash-awq")
@@ -50,11 +52,14 @@ def main() -> None:
         figures = measure(Path(folder), arguments)
     figures = {name: round(value, 3) for name, value in figures.items()}
     arguments.output.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=2) + "\n")
-    show(figures, arguments)
+    print(f"{arguments.swaps} swaps, {arguments.by_hand} by hand, simulated load {arguments.load_seconds:g} s\n")
+    show(aims(), figures)
+    print(f"\nwritten to {arguments.output}")
 
 
 def aims() -> dict[str, tuple[str, str, str]]:
-    return {**ROWS, **locks.rows(locks.databases_here())}
+    crowds = viewers.rows(viewers.counts_here())
+    return {**ROWS, **locks.rows(locks.databases_here()), **crowds, **scale.rows()}
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
@@ -71,6 +76,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
         figures["start_again_seconds"] = product.start_seconds
     figures |= without_simulator(folder / "real")
     figures |= locks.measure(folder, arguments.lock_seconds, locks.databases_here())
+    figures |= viewers.measure(folder, counts=viewers.counts_here())
+    figures |= scale.measure(folder)
     return figures
 
 
@@ -148,16 +155,10 @@ def without_simulator(data: Path) -> dict[str, float]:
 def machine() -> dict[str, Any]:
     return {
         "system": platform.platform(),
+        "processors": os.cpu_count(),
         "python": platform.python_version(),
         "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-
-
-def show(figures: dict[str, float], arguments: argparse.Namespace) -> None:
-    print(f"{arguments.swaps} swaps, {arguments.by_hand} by hand, simulated load {arguments.load_seconds:g} s\n")
-    for name, (unit, aim, what) in aims().items():
-        print(f"{figures[name]:9.3f} {unit:2}  {aim:10}  {what}")
-    print(f"\nwritten to {arguments.output}")
 
 
 if __name__ == "__main__":
