@@ -18,7 +18,7 @@ import httpx
 from tests.simulated_sparks import own_first_address
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", "node_modules", "test-results")
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", "node_modules", "test-results")
 LAST_LINE = "Ctrl-C ends it."
 START_SECONDS = 90
 END_SECONDS = 30
