@@ -37,6 +37,8 @@ _LOOKS = {
     "model.wedged": ("alert", "bad"),
     "model.unwedged": ("check", "good"),
     "host_key.pinned": ("key", "mute"),
+    "container.set_aside": ("stop", "info"),
+    "containers.restored": ("undo", "good"),
 }
 _ENDS = {
     "ready": ("check", "good"),

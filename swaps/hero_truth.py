@@ -90,7 +90,7 @@ def _way_back(slot: Slot, serving: Serving, kind: Kind) -> tuple[str, str, str]:
 def _choice(serving: Serving, back: str) -> str:
     """The button that asks nothing touches nothing, and that has to be seen before it is pressed."""
     if serving.state == ServingState.IDLE:
-        return f"“{_ADOPT_NOTHING}” takes it that nothing should serve."
+        return f"“{_ADOPT_NOTHING}” accepts that nothing serves here."
     first = f"“{back.rstrip('…')}” asks first. " if back else ""
     return f"{first}“Adopt” stops nothing: what serves now is what should, from now on."
 

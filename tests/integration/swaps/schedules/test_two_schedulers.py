@@ -167,6 +167,7 @@ def fires(report: dict[str, Any]) -> dict[str, list[datetime]]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("env", ["postgresql"], indirect=True)  # the other one has the clock set back, below
 @pytest.mark.parametrize("night", NIGHTS)
 def test_each_fire_happens_once_through_the_night_the_clocks_change(pair: Pair, night: str) -> None:
     start = NIGHTS[night]
